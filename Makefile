@@ -1,0 +1,39 @@
+# Everything a fresh machine with Python 3.11+ needs. PYTHON may name another interpreter.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ROOMS := corpus crawler dedup pipelines tokenize train
+
+.PHONY: setup test types lint format clean
+.DEFAULT_GOAL := help
+
+help:  ## what there is to make
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
+
+setup: $(BIN)/.installed  ## a virtual environment with everything in it
+
+$(BIN)/.installed: pyproject.toml constraints.txt tools/setup.sh
+	@sh tools/setup.sh "$(PYTHON)" "$(VENV)"
+	@touch $@
+
+test: setup  ## all tests (WEBTEXT_TEST_DATA=FOLDER adds those on real data)
+	$(BIN)/python -m pytest -q
+
+.types: Makefile
+	@rm -rf .types && mkdir -p .types/webtext
+	@for room in $(ROOMS); do ln -s "../../$$room" ".types/webtext/$$room"; done
+	@for file in webtext/*.py webtext/py.typed; do ln -s "../../$$file" ".types/webtext/"; done
+
+types: setup .types  ## mypy --strict over all rooms, imports between them followed
+	MYPYPATH=.types $(BIN)/mypy --strict --explicit-package-bases -p webtext
+
+lint: setup  ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: setup  ## ruff mends what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## remove what make made, not your corpora
+	rm -rf $(VENV) .types build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,245 @@
+"""webtext.toml: every setting, with its default and its meaning, in one place.
+
+A flag goes over the file, the file over the default. What a setting marked `shapes` says goes into the identity of its
+stage; the others (workers, speed, courtesy) may change at any time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
+
+from webtext.corpus.errors import UsageError
+from webtext.corpus.files import os_errors, write_bytes
+
+CONFIG_NAME = "webtext.toml"
+
+Value = str | int | float | bool | tuple[str, ...]
+
+
+def setting(
+    default: Value,
+    meaning: str,
+    *,
+    shapes: bool = True,
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    """A field of a settings class: its default, its meaning, whether it shapes content, and what is allowed."""
+    return field(
+        default=default, metadata={"meaning": meaning, "shapes": shapes, "low": low, "high": high, "choices": choices}
+    )
+
+
+@dataclass(frozen=True)
+class LinksSettings:
+    """[links]: which submissions' links are followed."""
+
+    min_karma: int = setting(3, "the least karma a link needs (the GPT-2 paper: 3)", low=-1_000_000)
+    karma_policy: str = setting(
+        "max", "karma of a link posted several times: its best submission, their sum, or the first",
+        choices=("max", "sum", "first"),
+    )  # fmt: skip
+    nsfw: bool = setting(False, "follow links of submissions marked over 18")
+    removed: bool = setting(False, "follow links of submissions that moderators or Reddit removed")
+    block_domains: tuple[str, ...] = setting((), "registered domains or hosts whose links are not followed")
+    block_subreddits: tuple[str, ...] = setting((), "subreddits whose submissions are not read")
+
+
+@dataclass(frozen=True)
+class CrawlSettings:
+    """[crawl]: how pages are fetched. Only what decides an outcome shapes content."""
+
+    user_agent: str = setting("webtext/0.1", "what we call ourselves; robots.txt rules for webtext apply", shapes=False)
+    contact: str = setting("", "an e-mail address or URL for the people whose servers we visit", shapes=False)
+    obey_robots: bool = setting(True, "obey robots.txt (RFC 9309)")
+    opt_out: tuple[str, ...] = setting(
+        ("noai", "noimageai", "noml"), "words in X-Robots-Tag or meta robots that keep a page out",
+    )  # fmt: skip
+    timeout: float = setting(20.0, "seconds one answer may take in all", shapes=False, low=0.1, high=600)
+    max_bytes: int = setting(10_000_000, "the largest body that is kept, as sent and decoded", low=1_000)
+    max_redirects: int = setting(5, "how many redirects are followed", low=0, high=30)
+    concurrency: int = setting(64, "requests under way at once", shapes=False, low=1, high=4_096)
+    delay: float = setting(1.0, "seconds between two requests to one host", shapes=False, low=0, high=3_600)
+    retries: int = setting(1, "further tries after a network failure or a 5xx answer", shapes=False, low=0, high=10)
+
+
+@dataclass(frozen=True)
+class ExtractSettings:
+    """[extract]: what becomes a document."""
+
+    language: str = setting("en", "the language that stays (ISO 639-1, as langdetect names it), or any")
+    min_language_score: float = setting(0.8, "langdetect's least probability for it", low=0, high=1)
+    min_words: int = setting(40, "documents with fewer words are too short", low=0)
+    cpu_seconds: float = setting(10.0, "processor time one page may take", low=0.1, high=3_600)
+    max_html: int = setting(5_000_000, "bytes of decoded HTML that are looked at", low=10_000)
+
+
+@dataclass(frozen=True)
+class DedupSettings:
+    """[dedup]: which documents are copies."""
+
+    threshold: float = setting(0.7, "shingle Jaccard from which a document is a near copy", low=0.1, high=1)
+    shingle_words: int = setting(5, "words a shingle", low=1, high=50)
+    permutations: int = setting(128, "MinHash permutations", low=16, high=1_024)
+    band_rows: int = setting(6, "signature rows a band: fewer find more candidates, all of which are verified", low=1)
+    seed: int = setting(1, "seed of the permutations (datasketch's default)", low=0)
+    wikipedia: bool = setting(True, "remove copies of Wikipedia pages")
+
+
+@dataclass(frozen=True)
+class TokenizeSettings:
+    """[tokenize]: how documents become tokens."""
+
+    tokenizer: str = setting("train", "train, gpt2, or a folder that holds a tokenizer")
+    vocab_size: int = setting(
+        50_257, "tokens of a trained vocabulary, <|endoftext|> included; less where the text yields less",
+        low=257, high=65_535,
+    )  # fmt: skip
+    sample_bytes: int = setting(2_000_000_000, "text a tokenizer is trained on: a seeded sample", low=1_000)
+    validation: float = setting(0.01, "share of the documents held out, by hash of their key", low=0, high=0.5)
+    salt: str = setting("webtext", "salt of that hash")
+    shard_tokens: int = setting(100_000_000, "tokens a shard, about", low=1_000)
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """[train]: what a run uses where no flag says otherwise. None of it shapes the corpus."""
+
+    preset: str = setting(
+        "124M", "the model", shapes=False, choices=("tiny", "124M", "355M", "774M", "1558M"),
+    )  # fmt: skip
+    seed: int = setting(1, "seed of initialisation and of the order of windows", shapes=False, low=0)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All of webtext.toml."""
+
+    links: LinksSettings = field(default_factory=LinksSettings)
+    crawl: CrawlSettings = field(default_factory=CrawlSettings)
+    extract: ExtractSettings = field(default_factory=ExtractSettings)
+    dedup: DedupSettings = field(default_factory=DedupSettings)
+    tokenize: TokenizeSettings = field(default_factory=TokenizeSettings)
+    train: TrainSettings = field(default_factory=TrainSettings)
+
+    def with_values(self, section: str, values: Mapping[str, object], *, where: str) -> Settings:
+        """These settings with `values` of one section replaced, checked; `where` is named in an error."""
+        known = {part.name: part for part in fields(self)}
+        if section not in known:
+            raise UsageError(f"no such section: [{section}]", where=where, hint=_suggest(section, known))
+        current = getattr(self, section)
+        checked = {name: _check(current, section, name, value, where) for name, value in values.items()}
+        return dataclasses.replace(self, **{section: dataclasses.replace(current, **checked)})
+
+
+def shaping(section: Any) -> dict[str, Value | list[str]]:
+    """The settings of one section that shape content, as plain JSON values."""
+    values = {part.name: getattr(section, part.name) for part in fields(section) if part.metadata["shapes"]}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+def load_settings(path: Path) -> Settings:
+    """Read webtext.toml.
+
+    Raises:
+        UsageError: no TOML, an unknown section or key (with the nearest known one), a value of another type or range.
+    """
+    with os_errors(path):
+        text = path.read_bytes()
+    try:
+        document = tomlkit.parse(text.decode()).unwrap()
+    except (TOMLKitError, UnicodeDecodeError) as error:
+        hint = "mend it, or move it away for the defaults"
+        raise UsageError(f"is no TOML: {error}", where=path, hint=hint) from error
+    settings = Settings()
+    for section, values in document.items():
+        if not isinstance(values, dict):
+            raise UsageError(f"{section} stands outside a section", where=path, hint="settings stand under [links], …")
+        settings = settings.with_values(section, values, where=str(path))
+    return settings
+
+
+def render_settings(settings: Settings) -> str:
+    """webtext.toml with every setting and its meaning."""
+    document = tomlkit.document()
+    document.add(
+        tomlkit.comment("Every setting of this corpus: a flag goes over this file, this file over the default.")
+    )
+    document.add(tomlkit.comment("Settings marked * shape content: changing one after its stage ran needs --redo."))
+    for part in fields(settings):
+        table = tomlkit.table()
+        section = getattr(settings, part.name)
+        for entry in fields(section):
+            mark = "* " if entry.metadata["shapes"] else ""
+            table.add(tomlkit.comment(f"{mark}{entry.metadata['meaning']}{_allowed(entry.metadata)}"))
+            value = getattr(section, entry.name)
+            table.add(entry.name, list(value) if isinstance(value, tuple) else value)
+        document.add(part.name, table)
+    return tomlkit.dumps(document)
+
+
+def store_values(path: Path, section: str, values: Mapping[str, Value]) -> None:
+    """Write `values` into webtext.toml, leaving all else (order, comments) as the user has it."""
+    if not values:
+        return
+    with os_errors(path):
+        document = tomlkit.parse(path.read_text())
+    table: Any = document.setdefault(section, tomlkit.table())
+    before = {name: table.get(name) for name in values}
+    plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    if before != plain:
+        for name, value in plain.items():
+            table[name] = value
+        write_bytes(path, tomlkit.dumps(document).encode())
+
+
+def _allowed(metadata: Mapping[str, Any]) -> str:
+    if metadata["choices"]:
+        return f" ({' | '.join(metadata['choices'])})"
+    low, high = metadata["low"], metadata["high"]
+    if low is None and high is None:
+        return ""
+    return f" ({'' if low is None else f'{low:g}'}..{'' if high is None else f'{high:g}'})"
+
+
+def _check(current: Any, section: str, name: str, value: object, where: str) -> Value:
+    known = {part.name: part for part in fields(current)}
+    if name not in known:
+        raise UsageError(f"no such setting: {section}.{name}", where=where, hint=_suggest(name, known))
+    kind = get_type_hints(type(current))[name]
+    metadata = known[name].metadata
+    label = f"{section}.{name}"
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if kind == tuple[str, ...]:
+        if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
+            raise UsageError(f"{label} is {value!r}; it takes a list of strings", where=where)
+        return tuple(str(item) for item in value)
+    if type(value) is not kind:
+        raise UsageError(f"{label} is {value!r}; it takes {_KINDS[kind]}", where=where)
+    assert isinstance(value, (str, int, float))
+    if metadata["choices"] and value not in metadata["choices"]:
+        raise UsageError(f"{label} is {value!r}; it takes one of {', '.join(metadata['choices'])}", where=where)
+    if not isinstance(value, str):
+        low, high = metadata["low"], metadata["high"]
+        # written so that NaN fails, too
+        if not ((low is None or value >= low) and (high is None or value <= high)):
+            raise UsageError(f"{label} is {value!r}; allowed is{_allowed(metadata)}", where=where)
+    return value
+
+
+_KINDS: Mapping[object, str] = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+
+
+def _suggest(name: str, known: Mapping[str, object]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"did you mean {near[0]}?" if near else f"known are: {', '.join(known)}"

@@ -1,0 +1,60 @@
+"""Faults on purpose: how the kill tests stop webtext at every point where stopping could hurt.
+
+`WEBTEXT_FAULT=point:n` ends the process with SIGKILL the n-th time it passes `point`; `point:n:raise` raises
+`InjectedFault` there instead. Each process counts for itself. Without the variable a point costs a dictionary look-up.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+
+from webtext.corpus.errors import UsageError
+
+POINTS: tuple[str, ...] = (
+    "files.written",  # bytes written aside, not yet renamed
+    "files.renamed",  # the final name exists
+    "stage.started",  # plan written, nothing done
+    "stage.parts",  # every part lies in work/, nothing published
+    "stage.journal",  # the publication is decided, nothing moved
+    "stage.moved",  # one file has moved to its final name
+    "stage.published",  # manifest written, work/ not yet cleared
+    "links.scanned",  # one piece of a dump scanned and written
+    "links.decided",  # one key range decided and written
+    "crawl.claimed",  # rows claimed in the ledger, not yet requested
+    "crawl.appended",  # a page's records appended, not synced
+    "crawl.synced",  # segment synced, states not committed
+    "crawl.committed",  # states committed
+    "extract.part",  # one part of the pages extracted and written
+    "dedup.signed",  # one part's signatures written
+    "tokenize.trained",  # the tokenizer exists, no shard yet
+    "tokenize.encoded",  # one part encoded and written
+    "train.step",  # a step taken, no checkpoint
+    "train.checkpoint",  # a checkpoint written aside, not renamed
+    "train.saved",  # a checkpoint renamed
+)
+
+_passed: Counter[str] = Counter()
+
+
+class InjectedFault(RuntimeError):
+    """The failure that `WEBTEXT_FAULT=point:n:raise` asks for. Never caught: it stands for a bug."""
+
+
+def fault_point(point: str) -> None:
+    """Fail here if `WEBTEXT_FAULT` names this point and its turn has come."""
+    wanted = os.environ.get("WEBTEXT_FAULT")
+    if not wanted:
+        return
+    name, _, rest = wanted.partition(":")
+    if name != point:
+        if name not in POINTS:
+            raise UsageError(f"WEBTEXT_FAULT names no fault point: {name!r}", hint=f"one of {', '.join(POINTS)}")
+        return
+    turn, _, how = rest.partition(":")
+    _passed[point] += 1
+    if _passed[point] == int(turn or 1):
+        if how == "raise":
+            raise InjectedFault(wanted)
+        os.kill(os.getpid(), signal.SIGKILL)

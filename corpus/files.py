@@ -1,0 +1,193 @@
+"""The one way a file comes into being: written aside, synced, renamed. Nothing else opens a final name.
+
+Also here, because they decide bytes: the one Parquet writer, and the hashes of files and of canonical JSON.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from webtext.corpus.errors import DamagedFile, WebtextError
+from webtext.corpus.faults import fault_point
+
+TEMPORARY = ".tmp-"
+"""Marks the names of unfinished files; `sweep` removes what a killed process left."""
+
+ROW_GROUP_ROWS = 8_192  # 4 kB a document: 32 MB of text, small enough to hold several at once
+PARQUET_CODEC = "zstd"
+PARQUET_LEVEL = 3
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; on leaving, sync it and rename it to `path`.
+
+    The name is unique to the attempt, so two attempts never write the same file. On any error the temporary file is
+    removed and `path` keeps what it had. An OSError becomes a `WebtextError` that names the file.
+    """
+    aside = path.with_name(f".{path.name}{TEMPORARY}{os.getpid()}-{secrets.token_hex(4)}")
+    try:
+        with os_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield aside
+            with aside.open("rb+") as file:
+                os.fsync(file.fileno())
+            fault_point("files.written")
+            aside.replace(path)
+            sync_folder(path.parent)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+    fault_point("files.renamed")
+
+
+@contextmanager
+def os_errors(path: object) -> Iterator[None]:
+    """Turn what the operating system says about `path` into a message for a person."""
+    try:
+        yield
+    except OSError as error:
+        where = error.filename or path
+        full = "No space left" in str(error)  # pyarrow's errors may carry no errno
+        if error.errno is None and not full:
+            raise
+        if full or error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise WebtextError(
+                "no space left on the device", where=where, hint="make room; the same command then goes on where it was"
+            ) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise WebtextError("no permission", where=where, hint="check owner and mode of the folder") from error
+        if error.errno == errno.ENOENT:
+            raise WebtextError("no such file or folder", where=where) from error
+        raise WebtextError(error.strerror or str(error), where=where) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in `folder` survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write `data` as the whole of `path`, atomically."""
+    with atomic(path) as aside:
+        aside.write_bytes(data)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as JSON that a person can read, atomically."""
+    write_bytes(path, (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file of ours; `DamagedFile` where it is none."""
+    try:
+        with os_errors(path):
+            return json.loads(path.read_bytes())
+    except ValueError as error:
+        raise DamagedFile(f"is not JSON ({error})", where=path) from error
+
+
+def write_stream(path: Path, write: Callable[[BinaryIO], None]) -> None:
+    """Let `write` fill the file object of `path`, atomically."""
+    with atomic(path) as aside, aside.open("wb") as file:
+        write(file)
+
+
+def write_parquet(path: Path, table: pa.Table, schema: pa.Schema) -> None:
+    """Write `table` under `schema`: the same rows give the same bytes, however the table came together.
+
+    pyarrow's bytes depend on chunks and on the order of metadata: chunks are combined, metadata dropped, row groups,
+    codec and level fixed. pyarrow itself is pinned.
+    """
+    plain = table.select(schema.names).cast(schema).replace_schema_metadata(None).combine_chunks()
+    with atomic(path) as aside:
+        pq.write_table(
+            plain,
+            aside,
+            row_group_size=ROW_GROUP_ROWS,
+            compression=PARQUET_CODEC,
+            compression_level=PARQUET_LEVEL,
+            version="2.6",
+            data_page_version="1.0",
+            write_statistics=True,
+        )
+
+
+def read_parquet(path: Path, schema: pa.Schema, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read `path`, checked against `schema`; `DamagedFile` where it is no Parquet file or has other columns."""
+    with open_parquet(path, schema) as file:
+        return file.read(columns=None if columns is None else list(columns))
+
+
+@contextmanager
+def open_parquet(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetFile]:
+    """Open `path` for reading by row groups; `DamagedFile` where it is no Parquet file or has other columns."""
+    try:
+        with os_errors(path), pq.ParquetFile(path) as file:
+            found = file.schema_arrow.remove_metadata()
+            if not found.equals(schema):
+                raise DamagedFile(
+                    f"has other columns than webtext writes: {_difference(found, schema)}",
+                    where=path,
+                    hint="was it written by another version or another program?",
+                )
+            yield file
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DamagedFile(f"is no readable Parquet file ({_first_line(error)})", where=path) from error
+
+
+def _difference(found: pa.Schema, wanted: pa.Schema) -> str:
+    missing = [name for name in wanted.names if name not in found.names]
+    extra = [name for name in found.names if name not in wanted.names]
+    if missing or extra:
+        return ", ".join([*(f"{name} is missing" for name in missing), *(f"{name} is unknown" for name in extra)])
+    changed = [field.name for field in wanted if found.field(field.name) != field]
+    return f"another type or order ({', '.join(changed) or 'order'})"
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+def file_sha256(path: Path) -> str:
+    """The sha256 of a file's bytes, as hex."""
+    with os_errors(path), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def canonical_json(value: Any) -> bytes:
+    """JSON whose bytes depend on the value alone: sorted keys, no spaces, UTF-8."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def identity_of(value: Any) -> str:
+    """The sha256 of the canonical JSON of `value`, as hex."""
+    return hashlib.sha256(canonical_json(value)).hexdigest()
+
+
+def sweep(folder: Path) -> int:
+    """Remove the unfinished files that killed processes left below `folder`; give their number.
+
+    Only for the holder of the corpus lock: elsewhere such a file may belong to a living writer.
+    """
+    count = 0
+    for path in sorted(folder.rglob(f".*{TEMPORARY}*")):
+        if path.is_file():
+            path.unlink(missing_ok=True)
+            count += 1
+    return count

@@ -1,0 +1,174 @@
+"""How far a command is: a bar on a terminal, one plain line every few seconds elsewhere, `progress.json` for `status`.
+
+Everything goes to standard error: standard output belongs to results.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+PROGRESS_NAME = "progress.json"
+LINE_SECONDS = 5.0  # between two plain lines
+FILE_SECONDS = 1.0  # between two writes of progress.json
+
+
+def say(message: str) -> None:
+    """One line for the person who watches."""
+    print(message, file=sys.stderr, flush=True)  # noqa: T201
+
+
+class Progress:
+    """A count towards `total` (None where it is unknown), shown as `label`."""
+
+    def __init__(self, folder: Path | None, label: str, total: int | None, unit: str) -> None:
+        self.label = label
+        self.total = total
+        self.unit = unit
+        self.done = 0
+        self.note = ""
+        self._folder = folder
+        self._started = time.monotonic()
+        self._said = self._started
+        self._filed = 0.0
+        self._bar = _bar(label, total, unit)
+        self._lock = threading.Lock()
+
+    def set(self, done: int, note: str = "") -> None:
+        """Show `done`, and `note` beside it. Cheap enough to be called for every row."""
+        with self._lock:
+            self.done = done
+            self.note = note or self.note
+            now = time.monotonic()
+            if self._bar is not None:
+                self._bar(done, self.note)
+            elif now - self._said >= LINE_SECONDS:
+                self._said = now
+                say(self.line())
+            if self._folder is not None and now - self._filed >= FILE_SECONDS:
+                self._filed = now
+                self._write()
+
+    def add(self, count: int = 1, note: str = "") -> None:
+        """Show `count` more."""
+        self.set(self.done + count, note)
+
+    def line(self) -> str:
+        """What a plain line says: count, share, rate and time left."""
+        seconds = max(time.monotonic() - self._started, 1e-9)
+        rate = self.done / seconds
+        parts = [f"{self.label}: {self.done:,}" + (f" of {self.total:,}" if self.total else "") + f" {self.unit}"]
+        if self.total:
+            parts.append(f"{self.done / self.total:.0%}")
+        parts.append(f"{rate:,.1f} {self.unit}/s")
+        if self.total and rate > 0 and self.done < self.total:
+            parts.append(f"{_clock((self.total - self.done) / rate)} left")
+        if self.note:
+            parts.append(self.note)
+        return ", ".join(parts)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar(None, "")
+
+    def _write(self) -> None:
+        assert self._folder is not None
+        value = {
+            "pid": os.getpid(),
+            "label": self.label,
+            "done": self.done,
+            "total": self.total,
+            "unit": self.unit,
+            "seconds": round(time.monotonic() - self._started, 1),
+            "note": self.note,
+        }
+        aside = self._folder / f".{PROGRESS_NAME}.tmp-{os.getpid()}"
+        try:
+            aside.write_text(json.dumps(value))
+            aside.replace(self._folder / PROGRESS_NAME)
+        except OSError:
+            # A display must not end the work it shows; a full disk is reported by the work itself.
+            aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def progress(folder: Path | None, label: str, total: int | None, unit: str) -> Iterator[Progress]:
+    """Show a `Progress` while inside; `progress.json` is gone afterwards."""
+    shown = Progress(folder, label, total, unit)
+    try:
+        yield shown
+    finally:
+        shown.close()
+        if folder is not None:
+            (folder / PROGRESS_NAME).unlink(missing_ok=True)
+
+
+@contextmanager
+def watched(shown: Progress, count: Callable[[], int], seconds: float = 0.5) -> Iterator[None]:
+    """Keep `shown` at `count()` from a thread of its own, for work that happens in other processes."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(seconds):
+            shown.set(count())
+
+    thread = threading.Thread(target=watch, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        shown.set(count())
+
+
+def read_progress(folder: Path) -> dict[str, object] | None:
+    """What a running command wrote last, None where none runs."""
+    try:
+        found = json.loads((folder / PROGRESS_NAME).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _clock(seconds: float) -> str:
+    whole = int(seconds)
+    if whole >= 3600:
+        return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
+    return f"{whole // 60}:{whole % 60:02}"
+
+
+def _bar(label: str, total: int | None, unit: str) -> Callable[[int | None, str], None] | None:
+    if not sys.stderr.isatty():
+        return None
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    bar = Bar(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    bar.start()
+    task = bar.add_task(label, total=total, note="")
+
+    def show(done: int | None, note: str) -> None:
+        if done is None:
+            bar.stop()
+        else:
+            bar.update(task, completed=done, note=note)
+
+    return show

@@ -1,0 +1,112 @@
+"""The Arrow schema of every stage, in one place: what passes between the rooms.
+
+Keys are uint64: xxh3_64 (seed 0) of a URL's identity form (`webtext.crawler.reddit.urls`); as text 16 hex digits.
+Times are whole seconds in UTC.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+SCHEMA_VERSION = 1
+"""Rises with any change of these schemas; a newer one on disk is refused."""
+
+TIME = pa.timestamp("s", tz="UTC")
+
+
+def _field(name: str, kind: pa.DataType) -> pa.Field:
+    return pa.field(name, kind, nullable=False)
+
+
+SUBMISSION = pa.struct(
+    [
+        _field("id", pa.string()),
+        pa.field("subreddit", pa.string()),
+        _field("score", pa.int64()),
+        pa.field("created", TIME),
+    ]
+)
+"""One Reddit submission of a link. `created` is null where a dump has 0 or nothing."""
+
+LINKS = pa.schema(
+    [
+        _field("key", pa.uint64()),
+        _field("url", pa.string()),
+        _field("domain", pa.string()),
+        _field("karma", pa.int64()),
+        _field("submissions", pa.list_(SUBMISSION)),
+        pa.field("first_posted", TIME),
+    ]
+)
+"""links/: one row a kept link; `submissions` by (created, id)."""
+
+DOCUMENTS = pa.schema(
+    [
+        _field("key", pa.uint64()),
+        _field("url", pa.string()),
+        _field("final_url", pa.string()),
+        pa.field("canonical", pa.string()),
+        _field("domain", pa.string()),
+        _field("title", pa.string()),
+        _field("text", pa.large_string()),
+        _field("language", pa.string()),
+        _field("language_score", pa.float32()),
+        _field("karma", pa.int64()),
+        pa.field("first_posted", TIME),
+        _field("fetched", TIME),
+        _field("source", pa.string()),
+        _field("record_id", pa.string()),
+        _field("characters", pa.int32()),
+        _field("words", pa.int32()),
+    ]
+)
+"""documents/ and clean/: one row a page's main text. `canonical` is the address the page names for itself,
+`source` says how it came in (crawl), `characters` and `words` are the quality measures."""
+
+DUPLICATES = pa.schema(
+    [
+        _field("removed", pa.uint64()),
+        _field("removed_url", pa.string()),
+        pa.field("keeper", pa.uint64()),
+        pa.field("keeper_url", pa.string()),
+        pa.field("jaccard", pa.float64()),
+        _field("why", pa.string()),
+    ]
+)
+"""clean/duplicates.parquet: what was removed, for which document that stays, how similar, and why
+(the outcome's word). A copy of an encyclopedia has no keeper."""
+
+OUTCOMES = pa.schema(
+    [
+        _field("key", pa.uint64()),
+        _field("url", pa.string()),
+        _field("stage", pa.string()),
+        _field("outcome", pa.string()),
+        _field("detail", pa.string()),
+    ]
+)
+"""outcomes/STAGE-NNNNN.parquet: one row a link (at links: a line) that ended in this stage."""
+
+SHARD = pa.schema(
+    [
+        _field("tokens", pa.large_list(pa.field("item", pa.uint16(), nullable=False))),
+        _field("key", pa.uint64()),
+        _field("url", pa.string()),
+    ]
+)
+"""shards/*.arrow: one row a document; its tokens begin with `<|endoftext|>`."""
+
+
+def key_text(key: int) -> str:
+    """A key as people read it: 16 hex digits."""
+    return f"{key:016x}"
+
+
+def signed_key(key: int) -> int:
+    """The key as SQLite stores it: two's complement in a signed 64-bit integer."""
+    return key - (1 << 64) if key >= 1 << 63 else key
+
+
+def unsigned_key(stored: int) -> int:
+    """The inverse of `signed_key`."""
+    return stored + (1 << 64) if stored < 0 else stored

@@ -1,0 +1,1 @@
+"""One module a Beam pipeline: thin wiring around the rooms' pure functions."""

@@ -1,0 +1,132 @@
+"""Files appear whole or not at all, and the same rows give the same bytes."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from webtext.corpus.errors import DamagedFile, WebtextError
+from webtext.corpus.faults import InjectedFault
+from webtext.corpus.files import (
+    atomic,
+    canonical_json,
+    file_sha256,
+    identity_of,
+    os_errors,
+    read_json,
+    read_parquet,
+    sweep,
+    write_bytes,
+    write_json,
+    write_parquet,
+)
+from webtext.corpus.schemas import OUTCOMES
+
+
+def rows(count: int) -> pa.Table:
+    return pa.table(
+        {
+            "key": pa.array(range(count), pa.uint64()),
+            "url": [f"https://site{number % 7}.example/{number}" for number in range(count)],
+            "stage": ["links"] * count,
+            "outcome": ["karma"] * count,
+            "detail": [f"karma {number % 3}" for number in range(count)],
+        },
+        schema=OUTCOMES,
+    )
+
+
+def test_a_file_is_there_whole(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "file.bin"
+    write_bytes(path, b"abc")
+    assert path.read_bytes() == b"abc"
+    assert [entry.name for entry in path.parent.iterdir()] == ["file.bin"]
+
+
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "file.bin"
+    write_bytes(path, b"old")
+    with pytest.raises(RuntimeError, match="half"), atomic(path) as aside:
+        aside.write_bytes(b"ne")
+        raise RuntimeError("half")
+    assert path.read_bytes() == b"old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file.bin"]
+
+
+def test_a_fault_before_the_rename_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file.bin"
+    write_bytes(path, b"old")
+    monkeypatch.setattr("webtext.corpus.faults._passed", __import__("collections").Counter())
+    monkeypatch.setenv("WEBTEXT_FAULT", "files.written:1:raise")
+    with pytest.raises(InjectedFault):
+        write_bytes(path, b"new")
+    monkeypatch.delenv("WEBTEXT_FAULT")
+    assert path.read_bytes() == b"old"
+    write_bytes(path, b"new")
+    assert path.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [(errno.ENOSPC, "no space left"), (errno.EACCES, "no permission"), (errno.EROFS, "no permission")],
+)
+def test_what_the_system_says_is_told_with_the_file(number: int, told: str) -> None:
+    with pytest.raises(WebtextError, match=told) as caught, os_errors("links/part-00000.parquet"):
+        raise OSError(number, os.strerror(number))
+    assert "links/part-00000.parquet" in str(caught.value)
+
+
+def test_the_bytes_depend_on_the_rows_alone(tmp_path: Path) -> None:
+    table = rows(20_000)
+    pieces = [table.slice(start, length) for start, length in ((0, 1), (1, 7_000), (7_001, 12_999))]
+    chunked = pa.concat_tables(pieces).replace_schema_metadata({"written": "today"})
+    assert chunked["url"].num_chunks == 3
+    write_parquet(tmp_path / "whole.parquet", table, OUTCOMES)
+    write_parquet(tmp_path / "chunked.parquet", chunked, OUTCOMES)
+    assert file_sha256(tmp_path / "whole.parquet") == file_sha256(tmp_path / "chunked.parquet")
+    assert read_parquet(tmp_path / "chunked.parquet", OUTCOMES).equals(table)
+
+
+def test_a_foreign_or_broken_parquet_file_is_named(tmp_path: Path) -> None:
+    foreign = tmp_path / "foreign.parquet"
+    pq.write_table(pa.table({"key": [1]}), foreign)
+    with pytest.raises(DamagedFile, match=r"foreign\.parquet.*url is missing"):
+        read_parquet(foreign, OUTCOMES)
+    whole = tmp_path / "whole.parquet"
+    write_parquet(whole, rows(100), OUTCOMES)
+    broken = tmp_path / "broken.parquet"
+    broken.write_bytes(whole.read_bytes()[:-20])
+    with pytest.raises(DamagedFile, match=r"broken\.parquet"):
+        read_parquet(broken, OUTCOMES)
+    (tmp_path / "empty.parquet").touch()
+    with pytest.raises(DamagedFile, match=r"empty\.parquet"):
+        read_parquet(tmp_path / "empty.parquet", OUTCOMES)
+    with pytest.raises(WebtextError, match="no such file"):
+        read_parquet(tmp_path / "missing.parquet", OUTCOMES)
+
+
+def test_canonical_json_has_one_form() -> None:
+    assert canonical_json({"b": 1, "a": ["é", None]}) == '{"a":["é",null],"b":1}'.encode()
+    # sha256 of the empty object's two bytes, computed with coreutils
+    assert identity_of({}) == "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+
+
+def test_json_that_is_none_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "stage.json"
+    write_json(path, {"a": 1})
+    assert read_json(path) == {"a": 1}
+    path.write_bytes(b'{"a": 1')
+    with pytest.raises(DamagedFile, match=r"stage\.json"):
+        read_json(path)
+
+
+def test_sweep_takes_unfinished_files_only(tmp_path: Path) -> None:
+    write_bytes(tmp_path / "links" / "kept.parquet", b"x")
+    (tmp_path / "links" / ".half.parquet.tmp-123-abcd").write_bytes(b"y")
+    assert sweep(tmp_path) == 1
+    assert [path.name for path in (tmp_path / "links").iterdir()] == ["kept.parquet"]

@@ -1,0 +1,119 @@
+"""The engine: every element once on any number of workers, errors as themselves, no process left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import apache_beam as beam
+import psutil
+import pytest
+
+from webtext.corpus.errors import WebtextError
+from webtext.pipelines.engine import Engine, check_portable, guarded, spread
+
+
+@dataclass(frozen=True)
+class Touch:
+    """Leave a file named after the element; fail as `how` says at element 7."""
+
+    folder: Path
+    how: str = "well"
+
+    def __call__(self, element: int) -> str:
+        if element == 7 and self.how == "error":
+            raise WebtextError("seven is damaged", where="part 7", hint="make it again")
+        if element == 7 and self.how == "bug":
+            raise ZeroDivisionError("seven")
+        if element == 7 and self.how == "disk":
+            raise OSError(28, "No space left on device", "part 7")
+        if element == 7 and self.how == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        (self.folder / str(element)).write_text(str(os.getpid()))
+        return "not wanted"
+
+
+def left_over() -> list[int]:
+    return [child.pid for child in psutil.Process().children(recursive=True)]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_element_is_met_once(tmp_path: Path, workers: int) -> None:
+    before = left_over()
+    Engine(workers).each("touch", Touch(tmp_path), list(range(40)))
+    assert sorted(int(path.name) for path in tmp_path.iterdir()) == list(range(40))
+    owners = {path.read_text() for path in tmp_path.iterdir()}
+    assert (str(os.getpid()) in owners) == (workers == 1)
+    assert left_over() == before
+
+
+def test_no_elements_are_no_work(tmp_path: Path) -> None:
+    Engine(2).each("touch", Touch(tmp_path), [])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_expected_failure_arrives_as_itself(tmp_path: Path, workers: int) -> None:
+    with pytest.raises(WebtextError, match="part 7: seven is damaged\n  make it again"):
+        Engine(workers).each("touch", Touch(tmp_path, "error"), list(range(10)))
+    with pytest.raises(WebtextError, match="no space left"):
+        Engine(workers).each("touch", Touch(tmp_path, "disk"), list(range(10)))
+
+
+def test_a_bug_stays_a_bug(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError, match="seven"):
+        Engine(1).each("touch", Touch(tmp_path, "bug"), list(range(10)))
+
+
+def test_a_killed_worker_ends_the_pipeline_with_a_message(tmp_path: Path) -> None:
+    before = left_over()
+    with pytest.raises(WebtextError, match="'touch' ended without a word"):
+        Engine(2).each("touch", Touch(tmp_path, "kill"), list(range(40)))
+    for _ in range(100):
+        if left_over() == before:
+            break
+        time.sleep(0.1)
+    assert left_over() == before
+
+
+def first(pair: tuple[int, Iterable[int]]) -> int:
+    return pair[0]
+
+
+def test_the_portable_subset_is_checked() -> None:
+    with beam.Pipeline("apache_beam.runners.portability.fn_api_runner.FnApiRunner") as pipeline:
+        grouped = spread(pipeline, "numbers", range(4)) | beam.Map(lambda x: (x % 2, x)) | beam.GroupByKey()
+        side = beam.pvalue.AsList(pipeline | "more" >> beam.Create([1, 2]))
+        _ = grouped | beam.Map(guarded(first)) | "sum" >> beam.Map(lambda x, more: x + sum(more), more=side)
+        check_portable(pipeline)
+
+
+@pytest.mark.parametrize("how", ["two terminals", "reshuffle", "window", "finish_bundle", "tags", "sink"])
+def test_what_is_not_portable_is_refused(how: str, tmp_path: Path) -> None:
+    class Finishing(beam.DoFn):  # type: ignore[misc,unused-ignore]
+        def process(self, element: int) -> Iterable[int]:
+            yield element
+
+        def finish_bundle(self) -> None:
+            pass
+
+    pipeline = beam.Pipeline("apache_beam.runners.portability.fn_api_runner.FnApiRunner")
+    numbers = spread(pipeline, "numbers", range(4))
+    if how == "two terminals":
+        _ = numbers | "a" >> beam.Map(str), numbers | "b" >> beam.Map(str)
+    elif how == "reshuffle":
+        _ = numbers | beam.Reshuffle()
+    elif how == "window":
+        _ = numbers | beam.WindowInto(beam.window.FixedWindows(1))
+    elif how == "finish_bundle":
+        _ = numbers | beam.ParDo(Finishing())
+    elif how == "tags":
+        _ = numbers | beam.FlatMap(lambda x: [x]).with_outputs("odd", main="even")
+    else:
+        _ = numbers | beam.Map(str) | beam.io.WriteToText(str(tmp_path / "out"))
+    with pytest.raises(ValueError, match=r"portable|terminal"):
+        check_portable(pipeline)

@@ -1,0 +1,393 @@
+"""`from webtext.api import Corpus`: everything the command line does, as typed methods.
+
+A corpus is a folder; every method may be stopped at any moment and called again.
+
+>>> import tempfile
+>>> from pathlib import Path
+>>> folder = Path(tempfile.mkdtemp()) / "corpus"
+>>> corpus = Corpus(folder)
+>>> corpus.settings.links.min_karma
+3
+>>> corpus.status().unfinished
+('links', 'pages', 'documents', 'clean', 'shards')
+>>> corpus.extract()
+Traceback (most recent call last):
+...
+webtext.corpus.errors.WebtextError: ...: pages is not finished
+  run webtext crawl first
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from webtext.corpus.config import CONFIG_NAME, Settings, load_settings, render_settings, shaping, store_values
+from webtext.corpus.errors import UsageError, WebtextError
+from webtext.corpus.files import identity_of, os_errors, write_bytes
+from webtext.corpus.interrupts import Stop, stop_signals
+from webtext.corpus.lock import corpus_lock, lock_holder
+from webtext.corpus.manifests import Manifest, verify_files
+from webtext.corpus.outcomes import Stage
+from webtext.corpus.progress import read_progress, say
+from webtext.corpus.stages import StageRun, roll_forward, stage_manifest
+from webtext.extras import needs
+from webtext.reports import StageReport, Status
+
+if TYPE_CHECKING:
+    from webtext.train.trainer import TrainReport
+
+Paths = Sequence[str | os.PathLike[str]]
+
+# The section of webtext.toml that shapes each stage.
+SECTIONS: Mapping[Stage, str] = {
+    Stage.LINKS: "links",
+    Stage.PAGES: "crawl",
+    Stage.DOCUMENTS: "extract",
+    Stage.CLEAN: "dedup",
+    Stage.SHARDS: "tokenize",
+}
+
+
+class Corpus:
+    """A corpus folder.
+
+    Args:
+        path: the folder. One that does not exist yet, or is empty, becomes a corpus with the defaults.
+        create: False refuses a folder that is no corpus yet.
+
+    Raises:
+        WebtextError: the folder holds other things than a corpus, or cannot be written.
+        UsageError: its webtext.toml has an unknown or wrong setting.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, create: bool = True) -> None:
+        self.path = Path(path)
+        config = self.path / CONFIG_NAME
+        with os_errors(self.path):
+            if not config.exists():
+                if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+                    raise WebtextError(
+                        f"is no corpus (it has no {CONFIG_NAME})",
+                        where=self.path,
+                        hint="name a corpus, or a new or empty folder to make one",
+                    )
+                if not create:
+                    raise WebtextError(
+                        "there is no corpus here", where=self.path, hint=f"make one with: webtext init {self.path}"
+                    )
+                self.path.mkdir(parents=True, exist_ok=True)
+                write_bytes(config, render_settings(Settings()).encode())
+        self.settings  # noqa: B018 - a wrong webtext.toml is told now, not at the first stage
+
+    @property
+    def settings(self) -> Settings:
+        """What webtext.toml says now, over the defaults."""
+        return load_settings(self.path / CONFIG_NAME)
+
+    def links(
+        self,
+        *sources: str | os.PathLike[str],
+        workers: int | None = None,
+        redo: bool = False,
+        accept_loss: bool = False,
+        **settings: object,
+    ) -> StageReport:
+        """Select the outbound links of Reddit submissions: `sources` (dumps) to `links/`.
+
+        Sources add up: with one more dump only that one is read, and the result equals reading all at once.
+        """
+        with self._writing("links", settings, Stage.LINKS) as wanted:
+            if not sources:
+                return self._standing(Stage.LINKS, "name at least one dump: webtext links CORPUS SOURCE…")
+            with needs("crawl"):
+                from webtext.pipelines.engine import Engine
+                from webtext.pipelines.links import RULES, links_inputs, links_sources, make_links
+            paths = links_sources([Path(source) for source in sources])
+            roll_forward(self.path, Stage.LINKS)
+            previous = None if redo else stage_manifest(self.path, Stage.LINKS)
+            run = self._begin(Stage.LINKS, wanted, RULES, links_inputs(paths, previous), settings, redo=redo)
+            if run.done:
+                return _nothing(run)
+            engine = Engine(workers or _cores(), self.path)
+            return _made(make_links(run, paths, wanted.links, engine=engine, accept_loss=accept_loss))
+
+    def crawl(
+        self,
+        *,
+        replay: Paths = (),
+        redo: bool = False,
+        refetch: bool = False,
+        accept_loss: bool = False,
+        **settings: object,
+    ) -> StageReport:
+        """Fetch every link once: `links/` to `pages/` (WARC and a ledger with one outcome a link).
+
+        Args:
+            replay: WARC files that answer instead of the network.
+            redo: decide again from what the ledger has. Pages are never deleted by it.
+            refetch: delete pages/ and fetch everything again.
+        """
+        with self._writing("crawl", settings, Stage.PAGES, raising=False) as wanted, needs("crawl"):
+            from webtext.crawler.fetch.crawl import RULES, make_pages
+
+            source = self._finished(Stage.LINKS)
+            inputs = {"links": source.identity}
+            run = self._begin(Stage.PAGES, wanted, RULES, inputs, settings, redo=redo or refetch)
+            if run.done:
+                return _nothing(run)
+            manifest = make_pages(
+                run,
+                self.path,
+                self._files(source, "links/part-"),
+                wanted.crawl,
+                replay=[Path(path) for path in replay],
+                accept_loss=accept_loss,
+                stop=self._stop,
+                refetch=refetch,
+            )
+            return _made(manifest)
+
+    def extract(
+        self, *, workers: int | None = None, redo: bool = False, accept_loss: bool = False, **settings: object
+    ) -> StageReport:
+        """Take the main text of every page: `pages/` to `documents/`."""
+        with self._writing("extract", settings, Stage.DOCUMENTS) as wanted, needs("crawl"):
+            from webtext.crawler.fetch.crawl import verify_pages
+            from webtext.pipelines.engine import Engine
+            from webtext.pipelines.extract import RULES, make_documents
+
+            pages = self._finished(Stage.PAGES)
+            links = self._finished(Stage.LINKS)
+            inputs = {"pages": pages.identity}
+            run = self._begin(Stage.DOCUMENTS, wanted, RULES, inputs, settings, redo=redo)
+            if run.done:
+                return _nothing(run)
+            verify_pages(self.path, pages)
+            engine = Engine(workers or _cores(), self.path)
+            manifest = make_documents(
+                run,
+                self.path,
+                self._files(links, "links/part-"),
+                wanted.extract,
+                engine=engine,
+                accept_loss=accept_loss,
+            )
+            return _made(manifest)
+
+    def dedup(
+        self, *, workers: int | None = None, redo: bool = False, accept_loss: bool = False, **settings: object
+    ) -> StageReport:
+        """Remove copies: `documents/` to `clean/`, each removal with the document that stays."""
+        with self._writing("dedup", settings, Stage.CLEAN) as wanted, needs("dedup"):
+            from webtext.pipelines.dedup import RULES, make_clean
+            from webtext.pipelines.engine import Engine
+
+            source = self._finished(Stage.DOCUMENTS)
+            inputs = {"documents": source.identity}
+            run = self._begin(Stage.CLEAN, wanted, RULES, inputs, settings, redo=redo)
+            if run.done:
+                return _nothing(run)
+            engine = Engine(workers or _cores(), self.path)
+            manifest = make_clean(
+                run,
+                self.path,
+                self._files(source, "documents/part-"),
+                wanted.dedup,
+                engine=engine,
+                accept_loss=accept_loss,
+            )
+            return _made(manifest)
+
+    def tokenize(
+        self,
+        *,
+        workers: int | None = None,
+        redo: bool = False,
+        retrain: bool = False,
+        accept_loss: bool = False,
+        **settings: object,
+    ) -> StageReport:
+        """Encode the documents: `clean/` to `tokenizer/` and `shards/`.
+
+        Args:
+            retrain: make a new tokenizer; otherwise a corpus that grows keeps the one it has.
+        """
+        with self._writing("tokenize", settings, Stage.SHARDS) as wanted, needs("tokenize"):
+            from webtext.pipelines.engine import Engine
+            from webtext.pipelines.tokenize import RULES, make_shards
+
+            source = self._finished(Stage.CLEAN)
+            inputs = {"clean": source.identity}
+            run = self._begin(Stage.SHARDS, wanted, RULES, inputs, settings, redo=redo or retrain)
+            if run.done:
+                return _nothing(run)
+            engine = Engine(workers or _cores(), self.path)
+            manifest = make_shards(
+                run,
+                self.path,
+                self._files(source, "clean/part-"),
+                wanted.tokenize,
+                clean_identity=source.identity,
+                engine=engine,
+                accept_loss=accept_loss,
+                retrain=retrain,
+            )
+            return _made(manifest)
+
+    def build(
+        self,
+        *sources: str | os.PathLike[str],
+        replay: Paths = (),
+        workers: int | None = None,
+        accept_loss: bool = False,
+        settings: Mapping[str, Mapping[str, object]] | None = None,
+    ) -> list[StageReport]:
+        """All five stages in order. Finished ones are passed over.
+
+        Args:
+            settings: by section of webtext.toml, for example `{"tokenize": {"vocab_size": 8192}}`.
+        """
+        given = dict(settings or {})
+        for section in given:
+            if section not in SECTIONS.values():
+                raise UsageError(f"build has no section {section!r}", hint=f"one of {', '.join(SECTIONS.values())}")
+        common: dict[str, Any] = {"accept_loss": accept_loss}
+        return [
+            self.links(*sources, workers=workers, **common, **given.get("links", {})),
+            self.crawl(replay=replay, **common, **given.get("crawl", {})),
+            self.extract(workers=workers, **common, **given.get("extract", {})),
+            self.dedup(workers=workers, **common, **given.get("dedup", {})),
+            self.tokenize(workers=workers, **common, **given.get("tokenize", {})),
+        ]
+
+    def train(self, *, run: str = "default", preset: str | None = None, **options: Any) -> TrainReport:
+        """Train a GPT-2 on the shards: `shards/` to `runs/RUN/`. Goes on from the run's last checkpoint.
+
+        Args:
+            options: as `webtext.train.trainer.train` takes them (steps, seed, device, …).
+        """
+        shards = self._finished(Stage.SHARDS)
+        del shards  # the trainer opens and verifies them itself, by their index
+        wanted = self.settings.train
+        with needs("train"):
+            from webtext.train.trainer import train
+        folder = self.path / "runs" / _run_name(run)
+        folder.mkdir(parents=True, exist_ok=True)
+        options.setdefault("seed", wanted.seed)
+        with corpus_lock(folder, f"train --run {run}"), stop_signals(raising=False) as stop:
+            return train(self.path, run=run, preset=preset or wanted.preset, stop=stop, **options)
+
+    def generate(self, prompt: str = "", *, run: str = "default", **options: Any) -> list[str]:
+        """Sample from a run's newest checkpoint.
+
+        Args:
+            options: as `webtext.train.generation.generate` takes them (max_tokens, temperature, top_k, seed, …).
+        """
+        with needs("train"):
+            from webtext.train.generation import generate, latest_checkpoint
+        return generate(latest_checkpoint(self.path / "runs" / _run_name(run)), prompt, **options)
+
+    def status(self) -> Status:
+        """The stages with their balance, the fingerprint, the runs, and who writes to the corpus now."""
+        from webtext.runs import runs_of
+
+        manifests = {stage: stage_manifest(self.path, stage) for stage in Stage}
+        finished = {stage: manifest for stage, manifest in manifests.items() if manifest is not None}
+        writer = lock_holder(self.path)
+        return Status(
+            corpus=str(self.path),
+            fingerprint=fingerprint(finished),
+            stages=tuple(StageReport.of(manifest, made=False) for manifest in finished.values()),
+            unfinished=tuple(str(stage) for stage in Stage if stage not in finished),
+            runs=runs_of(self.path),
+            writer=writer,
+            progress=read_progress(self.path) if writer is not None else None,
+        )
+
+    @contextmanager
+    def _writing(
+        self, command: str, flags: Mapping[str, object], stage: Stage, *, raising: bool = True
+    ) -> Iterator[Settings]:
+        """Hold the lock and catch the stop signals; give the settings with `flags` over them."""
+        with corpus_lock(self.path, command), stop_signals(raising=raising) as stop:
+            self._stop: Stop = stop
+            yield self.settings.with_values(SECTIONS[stage], flags, where=f"webtext {command}")
+
+    def _begin(
+        self,
+        stage: Stage,
+        settings: Settings,
+        rules: Mapping[str, Any],
+        inputs: Mapping[str, Any],
+        flags: Mapping[str, object],
+        *,
+        redo: bool,
+    ) -> StageRun:
+        section = SECTIONS[stage]
+        content = shaping(getattr(settings, section))
+        run = StageRun.begin(self.path, stage, settings=content, rules=rules, inputs=inputs, redo=redo)
+        # A flag that shapes content is what the next command must agree with; one that was refused is not.
+        stored = {name: getattr(getattr(settings, section), name) for name in flags if name in content}
+        store_values(self.path / CONFIG_NAME, section, stored)
+        return run
+
+    def _finished(self, stage: Stage) -> Manifest:
+        roll_forward(self.path, stage)
+        manifest = stage_manifest(self.path, stage)
+        if manifest is None:
+            raise WebtextError(f"{stage} is not finished", where=self.path, hint=f"run webtext {stage.command} first")
+        return manifest
+
+    def _files(self, manifest: Manifest, prefix: str) -> list[Path]:
+        """The verified files of a finished stage whose names begin with `prefix`."""
+        verify_files(self.path, manifest)
+        return [self.path / name for name in sorted(manifest.files) if name.startswith(prefix)]
+
+    def _standing(self, stage: Stage, hint: str) -> StageReport:
+        roll_forward(self.path, stage)
+        manifest = stage_manifest(self.path, stage)
+        if manifest is None:
+            raise UsageError(f"{stage} has nothing to read", where=self.path, hint=hint)
+        return StageReport.of(manifest, made=False)
+
+
+def fingerprint(finished: Mapping[Stage, Manifest]) -> str | None:
+    """One hash for all that is finished: the sha256 over the stages' identities. None where nothing is."""
+    if not finished:
+        return None
+    return identity_of({str(stage): manifest.identity for stage, manifest in finished.items()})
+
+
+def _made(manifest: Manifest) -> StageReport:
+    report = StageReport.of(manifest, made=True)
+    dropped = ", ".join(f"{count:,} {name}" for name, count in sorted(report.outcomes.items(), key=_most_first))
+    say(
+        f"{report.stage}: {report.rows_in:,} in, {report.rows_out:,} out"
+        + (f" ({dropped})" if dropped else "")
+        + f", {report.seconds:.1f} s"
+    )
+    return report
+
+
+def _most_first(entry: tuple[str, int]) -> tuple[int, str]:
+    return -entry[1], entry[0]
+
+
+def _nothing(run: StageRun) -> StageReport:
+    assert run.previous is not None
+    say(f"{run.stage}: already done, nothing to do ({run.previous.rows_out:,} rows)")
+    return StageReport.of(run.previous, made=False)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _run_name(name: str) -> str:
+    if not name or name.startswith(".") or "/" in name or "\\" in name:
+        raise UsageError(f"{name!r} is no name for a run", hint="letters, digits, - and _")
+    return name

@@ -1,0 +1,86 @@
+"""What a command gives back: small frozen values that print themselves and turn into JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from webtext.corpus.manifests import Manifest
+
+
+@dataclass(frozen=True)
+class StageReport:
+    """One finished stage. `made` is False where it stood already and nothing was done."""
+
+    stage: str
+    made: bool
+    rows_in: int
+    rows_out: int
+    outcomes: Mapping[str, int]
+    identity: str
+    seconds: float
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, manifest: Manifest, *, made: bool) -> StageReport:
+        """The report of a manifest."""
+        return cls(
+            stage=str(manifest.stage),
+            made=made,
+            rows_in=manifest.rows_in,
+            rows_out=manifest.rows_out,
+            outcomes=dict(manifest.outcomes),
+            identity=manifest.identity,
+            seconds=float(manifest.run.get("seconds", 0.0)),
+            facts=dict(manifest.facts),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Status:
+    """Where a corpus is: its stages in order, its fingerprint, its runs, and who writes to it now."""
+
+    corpus: str
+    fingerprint: str | None
+    stages: tuple[StageReport, ...]
+    unfinished: tuple[str, ...]
+    runs: Mapping[str, Mapping[str, Any]]
+    writer: Mapping[str, object] | None
+    progress: Mapping[str, object] | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; `stages` by name."""
+        value = asdict(self)
+        value["stages"] = {stage.stage: stage.to_json() for stage in self.stages}
+        return value
+
+    def __str__(self) -> str:
+        return "\n".join(_lines(self))
+
+
+def _lines(status: Status) -> list[str]:
+    lines = [f"corpus       {status.corpus}", f"fingerprint  {status.fingerprint or 'none yet'}"]
+    if status.writer is not None:
+        lines.append(f"in work      webtext {status.writer.get('command')} (pid {status.writer.get('pid')})")
+    if status.progress is not None:
+        shown = status.progress
+        total = f" of {shown['total']:,}" if shown.get("total") else ""
+        lines.append(f"             {shown['label']}: {shown['done']:,}{total} {shown['unit']}")
+    for stage in status.stages:
+        lines += ["", f"{stage.stage:<12} {stage.rows_in:>12,} in"]
+        blank = stage.facts.get("blank_lines")
+        if blank:
+            lines[-1] += f"   ({stage.facts['lines']:,} lines, {blank:,} blank)"
+        ranked = sorted(stage.outcomes.items(), key=lambda entry: (-entry[1], entry[0]))
+        lines += [f"  {outcome:<20} {count:>12,}" for outcome, count in ranked]
+        lines.append(f"{'':<12} {stage.rows_out:>12,} out")
+    for name, run in status.runs.items():
+        lines += ["", f"run {name}: step {run['step']:,}, loss {run['loss']}"]
+    if status.unfinished:
+        lines += ["", f"not finished: {', '.join(status.unfinished)}"]
+    return lines
