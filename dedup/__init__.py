@@ -1,0 +1,1 @@
+"""Near and exact duplicates as pure functions over Arrow arrays."""

@@ -1,0 +1,28 @@
+"""Exact copies: the same text but for white space."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from webtext.dedup.exact import digests, first_copies, normalised
+
+
+def test_white_space_does_not_count_and_all_else_does() -> None:
+    same = digests(["A b\n\nc", " A  b\tc \n", "A b c"])
+    assert len(np.unique(same, axis=0)) == 1
+    other = digests(["A b c", "a b c", "A b c.", "A bc", "Á b c", ""])
+    assert len(np.unique(other, axis=0)) == 6
+
+
+def test_the_hash_is_xxh3_128_of_the_text() -> None:
+    # xxHash's own test vector: XXH3_128bits of the empty input, seed 0.
+    assert [f"{value:016x}" for value in digests(["", " \n"])[1].tolist()] == ["99aa06d3014798d8", "6001c324468d497f"]
+
+
+@settings(deadline=None)  # a loaded machine is no failure
+@given(st.lists(st.sampled_from(["", " ", "a", "a ", "b", "a b", "a  b"]), max_size=12))
+def test_each_document_is_led_to_the_first_with_its_text(texts: list[str]) -> None:
+    plain = [normalised(text) for text in texts]
+    assert first_copies(digests(texts)).tolist() == [plain.index(text) for text in plain]

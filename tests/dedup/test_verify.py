@@ -1,0 +1,94 @@
+"""Verification: the exact similarity decides; the sketch rules out only what is hopeless."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from webtext.dedup.verify import (
+    StoredSets,
+    Verifier,
+    jaccard,
+    jaccard_reference,
+    least_matches,
+    most_similar,
+    sketches,
+)
+
+HASHES = st.lists(st.integers(0, 20), max_size=25)
+
+
+def numbers(values: list[int]) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+    return np.array(values, np.int64)
+
+
+def as_set(values: list[int]) -> np.ndarray[tuple[int, ...], np.dtype[np.uint64]]:
+    return np.unique(np.array(values, np.uint64))
+
+
+@settings(deadline=None)  # a loaded machine is no failure
+@given(HASHES, HASHES)
+def test_jaccard_is_that_of_the_reference(one: list[int], other: list[int]) -> None:
+    assert jaccard(as_set(one), as_set(other)) == jaccard_reference(one, other)
+
+
+def test_jaccard_of_known_sets() -> None:
+    assert jaccard(as_set([1, 2, 3, 3]), as_set([2, 3, 4])) == 0.5
+    assert jaccard(as_set([7]), as_set([7])) == 1
+    assert jaccard(as_set([]), as_set([])) == 0  # no shingles, no near copy
+
+
+@pytest.mark.parametrize(("threshold", "least"), [(1.0, 128), (0.7, 64), (0.1, 0)])
+def test_a_sketch_must_agree_in_so_many_values(threshold: float, least: int) -> None:
+    assert least_matches(threshold, 128) == least
+
+
+def test_a_sketch_rules_out_below_its_margin_and_not_at_it() -> None:
+    base = np.zeros((3, 128), np.uint32)
+    base[1, :64] = 256 * 3  # equal in the lowest byte, so it counts as agreeing
+    base[1, 64:] = 1
+    base[2, :63], base[2, 63:] = 0, 1
+    verifier = Verifier(sketches(base), {}, 0.7)  # type: ignore[arg-type]
+    assert verifier.likely(numbers([0, 0]), numbers([1, 2])).tolist() == [True, False]
+
+
+def test_the_verifier_gives_exact_similarities_and_skips_pairs_of_unlike_size() -> None:
+    sets = [as_set([1, 2, 3, 4]), as_set([1, 2, 3, 4, 5]), as_set([1, 2, 3, 4, 5, 6, 7, 8]), as_set([])]
+    verifier = Verifier(np.zeros((4, 16), np.uint8), sets, 0.7)
+    found = verifier.jaccard(numbers([0, 0, 1, 3]), numbers([1, 2, 0, 3]))
+    assert found.tolist() == [0.8, 0.0, 0.8, 0.0]  # the second pair's 0.5 is below any match: 4 / 8 < 0.7
+
+
+def test_stored_sets_are_found_by_part_and_place() -> None:
+    parts = [
+        (numbers([0, 2, 2]), np.array([1, 2], np.uint64)),
+        (numbers([0, 3]), np.array([7, 8, 9], np.uint64)),
+    ]
+    stored = StoredSets(parts, np.array([1, 0, 0], np.int32), numbers([0, 0, 1]))
+    assert [stored[document].tolist() for document in range(3)] == [[7, 8, 9], [1, 2], []]
+
+
+@settings(deadline=None)  # a loaded machine is no failure
+@given(HASHES, st.lists(HASHES, max_size=5))
+def test_the_bound_is_never_below_the_similarity(own: list[int], others: list[list[int]]) -> None:
+    found = most_similar(as_set(own), [as_set(other) for other in others])
+    assert all(bound >= jaccard_reference(own, other) for bound, other in zip(found.tolist(), others, strict=True))
+
+
+def test_the_bound_is_the_similarity_where_no_low_bits_collide_and_above_it_where_they_do() -> None:
+    own, disjoint, colliding = as_set([1, 2]), as_set([3, 4]), as_set([1 + 2**16, 2 + 2**40])
+    assert most_similar(own, [own, disjoint, colliding]).tolist() == [1.0, 0.0, 1.0]
+    assert jaccard(own, colliding) == 0
+
+
+@settings(deadline=None)  # a loaded machine is no failure
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=12), st.lists(HASHES, min_size=6, max_size=6))
+def test_the_verifier_gives_the_references_similarity_to_all_pairs_that_match(
+    pairs: list[tuple[int, int]], documents: list[list[int]]
+) -> None:
+    verifier = Verifier(np.zeros((6, 16), np.uint8), [as_set(document) for document in documents], 0.3)
+    found = verifier.jaccard(numbers([one for one, _ in pairs]), numbers([other for _, other in pairs])).tolist()
+    wanted = [jaccard_reference(documents[one], documents[other]) for one, other in pairs]
+    assert [value if value >= 0.3 else None for value in found] == [value if value >= 0.3 else None for value in wanted]
