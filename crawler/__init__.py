@@ -1,0 +1,1 @@
+"""From Reddit's submissions to documents: links, pages and their text."""

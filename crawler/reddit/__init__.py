@@ -1,0 +1,1 @@
+"""Submissions in, links out: dumps, URL rules and the selection by karma."""

@@ -1,0 +1,318 @@
+"""The stage links: from dumps to links, whatever happens on the way."""
+
+from __future__ import annotations
+
+import json
+import lzma
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zstandard
+
+from webtext.corpus import faults
+from webtext.corpus.config import LinksSettings, shaping
+from webtext.corpus.errors import ChangedSettings, DamagedFile, WebtextError
+from webtext.corpus.files import read_parquet
+from webtext.corpus.manifests import Manifest, verify_files
+from webtext.corpus.outcomes import LossAlarm, Stage
+from webtext.corpus.schemas import LINKS, OUTCOMES
+from webtext.corpus.stages import StageRun, stage_manifest
+from webtext.crawler.reddit.dumps import find_sources
+from webtext.crawler.reddit.urls import url_key
+from webtext.pipelines import links as stage
+from webtext.pipelines import links_scan
+from webtext.pipelines.engine import Engine
+from webtext.pipelines.links import RULES, links_inputs, make_links
+
+DEFAULTS = LinksSettings()
+SMALL = 2_000  # bytes a block: a few lines
+
+
+def begin(
+    corpus: Path, dumps: Sequence[Path], settings: LinksSettings = DEFAULTS, *, redo: bool = False
+) -> tuple[StageRun, list[Any]]:
+    corpus.mkdir(exist_ok=True)
+    sources = find_sources(dumps)
+    previous = None if redo else stage_manifest(corpus, Stage.LINKS)
+    inputs = links_inputs(sources, previous)
+    return StageRun.begin(
+        corpus, Stage.LINKS, settings=shaping(settings), rules=RULES, inputs=inputs, redo=redo
+    ), sources
+
+
+def make(
+    corpus: Path,
+    dumps: Sequence[Path],
+    settings: LinksSettings = DEFAULTS,
+    *,
+    workers: int = 1,
+    redo: bool = False,
+    block_bytes: int = SMALL,
+    accept_loss: bool = True,
+) -> Manifest:
+    run, sources = begin(corpus, dumps, settings, redo=redo)
+    assert not run.done
+    return make_links(
+        run, sources, settings, engine=Engine(workers), accept_loss=accept_loss, redo=redo, block_bytes=block_bytes
+    )
+
+
+def write_dump(path: Path, records: Sequence[dict[str, Any] | bytes]) -> Path:
+    lines = [record if isinstance(record, bytes) else json.dumps(record).encode() for record in records]
+    data = b"".join(line + b"\n" for line in lines)
+    path.write_bytes(zstandard.ZstdCompressor(write_checksum=True).compress(data) if path.suffix == ".zst" else data)
+    return path
+
+
+def record(number: int, url: str, score: int = 5, **more: Any) -> dict[str, Any]:
+    return {
+        "id": f"p{number}", "url": url, "score": score, "created_utc": 1_000 + number, "subreddit": "news",
+        "is_self": False, "over_18": False, **more,
+    }  # fmt: skip
+
+
+def month(first: int) -> list[dict[str, Any] | bytes]:
+    """60 lines; neighbouring months share links."""
+    records: list[dict[str, Any] | bytes] = []
+    for number in range(first, first + 50):
+        records.append(record(number, f"http://site{number % 37}.example/a", number % 7))
+    return [
+        *records,
+        record(first + 50, "http://site1.example/b", is_self=True),
+        record(first + 51, "https://i.redd.it/x.jpg"),
+        record(first + 52, "http://site1.example/c", over_18=True),
+        record(first + 53, "http://site1.example/d", removed_by_category="moderator"),
+        record(first + 54, "ftp://site1.example/e"),
+        record(first + 55, "http://127.0.0.1/"),
+        record(first + 56, "https://de.m.wikipedia.org/wiki/A"),
+        record(first + 57, "https://www.reddit.com/r/a/"),
+        b"[]",
+        b"",
+    ]
+
+
+def contents(corpus: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(corpus)): path.read_bytes() for path in sorted(corpus.rglob("*")) if path.is_file()}
+
+
+def published(corpus: Path) -> dict[str, bytes]:
+    return {name: data for name, data in contents(corpus).items() if not name.endswith("stage.json")}
+
+
+def test_a_dump_becomes_links_and_outcomes_that_balance(tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus"
+    made = make(corpus, [write_dump(tmp_path / "RS_1.zst", month(0))])
+    assert (made.rows_in, made.facts) == (59, {"lines": 60, "blank_lines": 1, "objects": 58})
+    assert made.rows_in == made.rows_out + sum(made.outcomes.values())
+    links = read_parquet(corpus / "links/part-00000.parquet", LINKS)
+    outcomes = read_parquet(corpus / "outcomes/links-00000.parquet", OUTCOMES)
+    assert links["key"].to_pylist() == sorted(url_key(url) for url in links["url"].to_pylist())
+    assert outcomes["key"].to_pylist() == sorted(outcomes["key"].to_pylist())
+    counted = {"self-post": 1, "media": 1}
+    assert {**Counter(outcomes["outcome"].to_pylist()), **counted} == made.outcomes
+    assert made.outcomes["duplicate-url"] == 13  # 50 posts of 37 links
+    assert set(outcomes["stage"].to_pylist()) == {"links"}
+    verify_files(corpus, made)
+    assert made.run["sources"] == {made.inputs["sources"][0]: "RS_1.zst"}
+    assert not (corpus / "work").exists()
+
+
+def test_small_blocks_make_many_parts_and_the_same_links(tmp_path: Path) -> None:
+    dump = write_dump(tmp_path / "a.ndjson", month(0))
+    small, whole = make(tmp_path / "small", [dump]), make(tmp_path / "whole", [dump], block_bytes=1 << 20)
+    assert small.identity == whole.identity
+    assert published(tmp_path / "small") == published(tmp_path / "whole")
+
+
+def test_running_it_again_is_done(tmp_path: Path) -> None:
+    dump = write_dump(tmp_path / "a.ndjson", month(0))
+    made = make(tmp_path / "corpus", [dump])
+    run, _ = begin(tmp_path / "corpus", [dump])
+    assert run.done and run.previous is not None and run.previous.identity == made.identity
+
+
+def test_changed_settings_are_refused(tmp_path: Path) -> None:
+    dump = write_dump(tmp_path / "a.ndjson", month(0))
+    make(tmp_path / "corpus", [dump])
+    with pytest.raises(ChangedSettings, match="min_karma"):
+        begin(tmp_path / "corpus", [dump], LinksSettings(min_karma=4))
+    made = make(tmp_path / "corpus", [dump], LinksSettings(min_karma=4), redo=True)
+    assert made.identity == make(tmp_path / "other", [dump], LinksSettings(min_karma=4)).identity
+
+
+def test_months_one_after_the_other_are_as_good_as_all_at_once(tmp_path: Path) -> None:
+    settings = LinksSettings(karma_policy="sum")  # the policy to which every line matters
+    dumps = [write_dump(tmp_path / f"RS_{number}.zst", month(number * 41)) for number in range(3)]
+    for dump in reversed(dumps):
+        grown = make(tmp_path / "grown", [dump], settings)
+    at_once = make(tmp_path / "once", dumps, settings)
+    assert grown.identity == at_once.identity
+    assert published(tmp_path / "grown") == published(tmp_path / "once")
+    assert grown.run["sources"] == at_once.run["sources"]
+
+
+def test_a_grown_stage_reads_only_what_is_new(tmp_path: Path) -> None:
+    first = write_dump(tmp_path / "RS_1.zst", month(0))
+    second = write_dump(tmp_path / "RS_2.zst", month(41))
+    make(tmp_path / "corpus", [first])
+    run, sources = begin(tmp_path / "corpus", [first, second])
+    seen = []
+
+    def scan(run: StageRun, found: Any, *args: Any, **kwargs: Any) -> Any:
+        seen.extend(source.path.name for source in found)
+        return links_scan.scan_dumps(run, found, *args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stage, "scan_dumps", scan)
+        make_links(run, sources, DEFAULTS, engine=Engine(), accept_loss=True, block_bytes=SMALL)
+    assert seen == ["RS_2.zst"]
+
+
+def test_the_first_dump_need_not_be_there_any_more(tmp_path: Path) -> None:
+    first = write_dump(tmp_path / "RS_1.zst", month(0))
+    make(tmp_path / "corpus", [first])
+    first.unlink()
+    made = make(tmp_path / "corpus", [write_dump(tmp_path / "RS_2.zst", month(41))])
+    assert made.facts["lines"] == 120
+
+
+def test_redo_starts_from_the_dumps_given_now(tmp_path: Path) -> None:
+    first, second = (write_dump(tmp_path / f"RS_{n}.zst", month(n * 41)) for n in range(2))
+    make(tmp_path / "corpus", [first, second])
+    made = make(tmp_path / "corpus", [second], redo=True)
+    assert made.identity == make(tmp_path / "other", [second]).identity
+    assert published(tmp_path / "corpus") == published(tmp_path / "other")
+
+
+def test_new_settings_need_the_earlier_dumps_again(tmp_path: Path) -> None:
+    first, second = (write_dump(tmp_path / f"RS_{n}.zst", month(n * 41)) for n in range(2))
+    made = make(tmp_path / "corpus", [first])
+    settings = LinksSettings(nsfw=True)
+    sources = find_sources([second])
+    run = StageRun.begin(
+        tmp_path / "corpus", Stage.LINKS, settings=shaping(settings), rules=RULES, inputs=links_inputs(sources, made),
+        redo=True,
+    )  # fmt: skip
+    with pytest.raises(WebtextError, match=r"needed again: RS_0\.zst"):
+        make_links(run, sources, settings, engine=Engine(), accept_loss=True)
+
+
+def test_a_flipped_byte_in_the_lines_of_an_earlier_dump_is_noticed(tmp_path: Path) -> None:
+    first, second = (write_dump(tmp_path / f"RS_{n}.zst", month(n * 41)) for n in range(2))
+    make(tmp_path / "corpus", [first])
+    (lines,) = (tmp_path / "corpus").glob("links/lines/*/00000.parquet")
+    data = bytearray(lines.read_bytes())
+    data[len(data) // 2] ^= 1
+    lines.write_bytes(data)
+    with pytest.raises(DamagedFile, match=r"other bytes") as caught:
+        make(tmp_path / "corpus", [second])
+    assert caught.value.where == str(lines) and "RS_0.zst" in str(caught.value.hint)
+    healed = make(tmp_path / "corpus", [first, second])
+    assert healed.identity == make(tmp_path / "other", [first, second]).identity
+
+
+@pytest.mark.parametrize(
+    "fault", ["links.scanned:2", "links.decided:1", "links.decided:3", "files.written:9", "stage.journal:1"]
+)
+def test_a_stopped_run_goes_on_to_the_same_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+    monkeypatch.setattr(stage, "RANGE_ROWS", 20)
+    monkeypatch.setattr(links_scan, "FILE_ROWS", 20)
+    dumps = [write_dump(tmp_path / f"RS_{number}.zst", month(number * 41)) for number in range(2)]
+    whole = make(tmp_path / "whole", dumps)
+    corpus = tmp_path / "stopped"
+    faults._passed.clear()
+    monkeypatch.setenv("WEBTEXT_FAULT", f"{fault}:raise")
+    with pytest.raises(Exception, match=fault):
+        make(corpus, dumps)
+    monkeypatch.delenv("WEBTEXT_FAULT")
+    run, sources = begin(corpus, dumps)
+    made = run.previous
+    if not run.done:
+        made = make_links(run, sources, DEFAULTS, engine=Engine(), accept_loss=True, block_bytes=SMALL)
+    assert made is not None and made.identity == whole.identity
+    assert published(corpus) == published(tmp_path / "whole")
+
+
+def test_blocks_that_are_there_are_not_parsed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dump = write_dump(tmp_path / "RS_1.zst", month(0))
+    faults._passed.clear()
+    monkeypatch.setenv("WEBTEXT_FAULT", "links.scanned:3:raise")
+    with pytest.raises(Exception, match=r"links\.scanned"):
+        make(tmp_path / "corpus", [dump])
+    monkeypatch.delenv("WEBTEXT_FAULT")
+    first_lines = []
+    judge_lines = links_scan.judge_lines
+
+    def judged(data: bytes, first_line: int, *rest: Any) -> Any:
+        first_lines.append(first_line)
+        return judge_lines(data, first_line, *rest)
+
+    monkeypatch.setattr(links_scan, "judge_lines", judged)
+    make(tmp_path / "corpus", [dump])
+    assert first_lines and min(first_lines) > 20
+
+
+def test_the_result_does_not_depend_on_workers(tmp_path: Path) -> None:
+    dumps = [write_dump(tmp_path / f"RS_{number}.zst", month(number * 41)) for number in range(3)]
+    assert make(tmp_path / "one", dumps).identity == make(tmp_path / "two", dumps, workers=2).identity
+    assert published(tmp_path / "one") == published(tmp_path / "two")
+
+
+def test_line_files_and_key_ranges_of_any_size_give_the_same_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dumps = [write_dump(tmp_path / f"RS_{number}.zst", month(number * 41)) for number in range(2)]
+    make(tmp_path / "large", dumps)
+    monkeypatch.setattr(stage, "RANGE_ROWS", 7)
+    monkeypatch.setattr(links_scan, "FILE_ROWS", 11)
+    make(tmp_path / "small", dumps)
+    assert len(list((tmp_path / "small/links/lines").rglob("*.parquet"))) > 4
+    for name in ("links/part-00000.parquet", "outcomes/links-00000.parquet"):
+        assert (tmp_path / "small" / name).read_bytes() == (tmp_path / "large" / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ([b"<html>", b"<body>not found</body>"], "of its 2 lines 0 are JSON objects"),
+        ([b"[1]", b"null", b""], "of its 2 lines 0 are JSON objects"),
+        ([b'{"body":"a comment","link_id":"t3_a"}'], "of its 1 lines 1 are JSON objects, and none has a URL"),
+        ([b"", b""], "of its 0 lines 0 are JSON objects"),
+    ],
+)
+def test_a_file_that_holds_no_submissions_is_named(tmp_path: Path, lines: list[bytes], message: str) -> None:
+    foreign = write_dump(tmp_path / "foreign.ndjson", list(lines))
+    with pytest.raises(DamagedFile, match="holds no submissions") as caught:
+        make(tmp_path / "corpus", [foreign, write_dump(tmp_path / "RS_1.zst", month(0))])
+    assert message in caught.value.message and caught.value.where == str(foreign)
+    assert not (tmp_path / "corpus/links").exists()
+
+
+def test_a_damaged_dump_leaves_nothing_half_published(tmp_path: Path) -> None:
+    whole = lzma.compress(write_dump(tmp_path / "a.ndjson", month(0)).read_bytes(), check=lzma.CHECK_CRC32)
+    (tmp_path / "RS_1.xz").write_bytes(whole[:200] + b"\x00\x00\x00\x00" + whole[204:])
+    with pytest.raises(DamagedFile, match="byte") as caught:
+        make(tmp_path / "corpus", [tmp_path / "RS_1.xz"])
+    assert caught.value.where == str(tmp_path / "RS_1.xz")
+    assert not (tmp_path / "corpus/links").exists()
+
+
+def test_a_dump_with_no_link_in_it_makes_an_empty_stage(tmp_path: Path) -> None:
+    made = make(
+        tmp_path / "corpus", [write_dump(tmp_path / "a.ndjson", [record(1, "http://a.example/", is_self=True)])]
+    )
+    assert (made.rows_in, made.rows_out, made.outcomes) == (1, 0, {"self-post": 1})
+    assert read_parquet(tmp_path / "corpus/links/part-00000.parquet", LINKS).num_rows == 0
+
+
+def test_a_dump_that_loses_too_much_stops_and_asks(tmp_path: Path) -> None:
+    broken: list[dict[str, Any] | bytes] = [
+        b"{" if n % 5 == 0 else record(n, f"http://s{n}.example/") for n in range(1_000)
+    ]
+    dump = write_dump(tmp_path / "a.ndjson", broken)
+    with pytest.raises(LossAlarm, match="200 of 1,000 rows"):
+        make(tmp_path / "corpus", [dump], accept_loss=False, block_bytes=1 << 20)
+    assert make(tmp_path / "corpus", [dump], block_bytes=1 << 20).outcomes == {"unreadable": 200}
