@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ROOMS := corpus crawler dedup pipelines tokenize train
 
-.PHONY: setup test types lint format clean
+.PHONY: setup test kill types lint format clean
 .DEFAULT_GOAL := help
 
 help:  ## what there is to make
@@ -18,6 +18,9 @@ $(BIN)/.installed: pyproject.toml constraints.txt tools/setup.sh
 
 test: setup  ## all tests (WEBTEXT_TEST_DATA=FOLDER adds those on real data)
 	$(BIN)/python -m pytest -q
+
+kill: setup  ## the kill tests: every fault point, then random moments (minutes)
+	$(BIN)/python -m pytest -q -m kill
 
 .types: Makefile
 	@rm -rf .types && mkdir -p .types/webtext

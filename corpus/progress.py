@@ -25,19 +25,20 @@ def say(message: str) -> None:
 
 
 class Progress:
-    """A count towards `total` (None where it is unknown), shown as `label`."""
+    """A count towards `total` (None where it is unknown), shown as `label`; `begun` was done before this sitting."""
 
-    def __init__(self, folder: Path | None, label: str, total: int | None, unit: str) -> None:
+    def __init__(self, folder: Path | None, label: str, total: int | None, unit: str, *, begun: int = 0) -> None:
         self.label = label
         self.total = total
         self.unit = unit
-        self.done = 0
+        self.done = begun
+        self._begun = begun
         self.note = ""
         self._folder = folder
         self._started = time.monotonic()
         self._said = self._started
         self._filed = 0.0
-        self._bar = _bar(label, total, unit)
+        self._bar = _bar(label, total, unit, begun)
         self._lock = threading.Lock()
 
     def set(self, done: int, note: str = "") -> None:
@@ -62,7 +63,7 @@ class Progress:
     def line(self) -> str:
         """What a plain line says: count, share, rate and time left."""
         seconds = max(time.monotonic() - self._started, 1e-9)
-        rate = self.done / seconds
+        rate = (self.done - self._begun) / seconds
         parts = [f"{self.label}: {self.done:,}" + (f" of {self.total:,}" if self.total else "") + f" {self.unit}"]
         if self.total:
             parts.append(f"{self.done / self.total:.0%}")
@@ -99,9 +100,9 @@ class Progress:
 
 
 @contextmanager
-def progress(folder: Path | None, label: str, total: int | None, unit: str) -> Iterator[Progress]:
+def progress(folder: Path | None, label: str, total: int | None, unit: str, *, begun: int = 0) -> Iterator[Progress]:
     """Show a `Progress` while inside; `progress.json` is gone afterwards."""
-    shown = Progress(folder, label, total, unit)
+    shown = Progress(folder, label, total, unit, begun=begun)
     try:
         yield shown
     finally:
@@ -145,7 +146,7 @@ def _clock(seconds: float) -> str:
     return f"{whole // 60}:{whole % 60:02}"
 
 
-def _bar(label: str, total: int | None, unit: str) -> Callable[[int | None, str], None] | None:
+def _bar(label: str, total: int | None, unit: str, begun: int) -> Callable[[int | None, str], None] | None:
     if not sys.stderr.isatty():
         return None
     from rich.console import Console
@@ -163,7 +164,7 @@ def _bar(label: str, total: int | None, unit: str) -> Callable[[int | None, str]
         transient=True,
     )
     bar.start()
-    task = bar.add_task(label, total=total, note="")
+    task = bar.add_task(label, total=total, completed=begun, note="")
 
     def show(done: int | None, note: str) -> None:
         if done is None:

@@ -1,7 +1,7 @@
 """The Arrow schema of every stage, in one place: what passes between the rooms.
 
 Keys are uint64: xxh3_64 (seed 0) of a URL's identity form (`webtext.crawler.reddit.urls`); as text 16 hex digits.
-Times are whole seconds in UTC.
+Times are in UTC.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import pyarrow as pa
 SCHEMA_VERSION = 1
 """Rises with any change of these schemas; a newer one on disk is refused."""
 
-TIME = pa.timestamp("s", tz="UTC")
+TIME = pa.timestamp("ms", tz="UTC")
+"""Whole seconds; milliseconds are Parquet's coarsest unit."""
 
 
 def _field(name: str, kind: pa.DataType) -> pa.Field:
@@ -34,7 +35,8 @@ LINKS = pa.schema(
         _field("url", pa.string()),
         _field("domain", pa.string()),
         _field("karma", pa.int64()),
-        _field("submissions", pa.list_(SUBMISSION)),
+        # "element" is what Parquet calls it: another name would not survive the file.
+        _field("submissions", pa.list_(_field("element", SUBMISSION))),
         pa.field("first_posted", TIME),
     ]
 )
@@ -56,12 +58,14 @@ DOCUMENTS = pa.schema(
         _field("fetched", TIME),
         _field("source", pa.string()),
         _field("record_id", pa.string()),
+        _field("payload_sha256", pa.string()),
         _field("characters", pa.int32()),
         _field("words", pa.int32()),
     ]
 )
 """documents/ and clean/: one row a page's main text. `canonical` is the address the page names for itself,
-`source` says how it came in (crawl), `characters` and `words` are the quality measures."""
+`source` says how it came in (crawl), `record_id` names its WARC record and `payload_sha256` (hex) that record's payload,
+`characters` and `words` are the quality measures."""
 
 DUPLICATES = pa.schema(
     [

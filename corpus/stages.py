@@ -150,11 +150,11 @@ class StageRun:
             run={"seconds": round(time.monotonic() - self.started, 2), **_machine(), **(run or {})},
         )
         fault_point("stage.parts")
-        moves = [[source, target] for source, target in sorted((aside or {}).items())]
-        moves += [[str(path.relative_to(self.corpus)), name] for name, path in sorted(files.items())]
-        kept = {target for _, target in moves}
-        stale = sorted(set(self.previous.files if self.previous else ()) - kept - set(aside or ()))
-        write_json(self.work / "publish.json", {"moves": moves, "stale": stale, "manifest": manifest.to_json()})
+        moves = [[str(path.relative_to(self.corpus)), name] for name, path in sorted(files.items())]
+        kept = [[source, target] for source, target in sorted((aside or {}).items())]
+        stale = sorted(set(self.previous.files if self.previous else ()) - set(files) - set(aside or ()))
+        journal = {"aside": kept, "moves": moves, "stale": stale, "manifest": manifest.to_json()}
+        write_json(self.work / "publish.json", journal)
         fault_point("stage.journal")
         roll_forward(self.corpus, self.stage)
         return manifest
@@ -169,18 +169,25 @@ def roll_forward(corpus: Path, stage: Stage) -> None:
     plan = read_json(journal)
     manifest_path = corpus / stage / MANIFEST_NAME
     manifest_path.unlink(missing_ok=True)  # a reader must not see the old manifest beside new files
+    for source, target in plan["aside"]:
+        if not (corpus / target).exists():  # else `source` may already be the new file of that name
+            _move(corpus, source, target)
     for source, target in plan["moves"]:
         if (corpus / source).exists():
-            (corpus / target).parent.mkdir(parents=True, exist_ok=True)
-            (corpus / source).replace(corpus / target)
-            fault_point("stage.moved")
-    for folder in {(corpus / target).parent for _, target in plan["moves"]}:
+            _move(corpus, source, target)
+    for folder in {(corpus / target).parent for _, target in (*plan["aside"], *plan["moves"])}:
         sync_folder(folder)
     for name in plan["stale"]:
         (corpus / name).unlink(missing_ok=True)
     write_json(manifest_path, plan["manifest"])
     fault_point("stage.published")
     clear_work(corpus, stage)
+
+
+def _move(corpus: Path, source: str, target: str) -> None:
+    (corpus / target).parent.mkdir(parents=True, exist_ok=True)
+    (corpus / source).replace(corpus / target)
+    fault_point("stage.moved")
 
 
 def clear_work(corpus: Path, stage: Stage) -> None:

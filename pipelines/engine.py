@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -87,7 +87,9 @@ class Engine:
         def build(pipeline: beam.Pipeline) -> beam.PCollection[None]:
             return spread(pipeline, label, elements) | label >> beam.Map(guarded(_Silent(function)))
 
-        self.run(label, build, total=len(elements), made=made, unit=unit)
+        # Worker processes take seconds to start: no more than there are elements, and none for one.
+        engine = replace(self, workers=min(self.workers, len(elements)))
+        engine.run(label, build, total=len(elements), made=made, unit=unit)
 
     def run(
         self,

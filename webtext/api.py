@@ -104,16 +104,17 @@ class Corpus:
             if not sources:
                 return self._standing(Stage.LINKS, "name at least one dump: webtext links CORPUS SOURCE…")
             with needs("crawl"):
+                from webtext.crawler.reddit.dumps import find_sources
                 from webtext.pipelines.engine import Engine
-                from webtext.pipelines.links import RULES, links_inputs, links_sources, make_links
-            paths = links_sources([Path(source) for source in sources])
+                from webtext.pipelines.links import RULES, links_inputs, make_links
+            dumps = find_sources([Path(source) for source in sources])
             roll_forward(self.path, Stage.LINKS)
             previous = None if redo else stage_manifest(self.path, Stage.LINKS)
-            run = self._begin(Stage.LINKS, wanted, RULES, links_inputs(paths, previous), settings, redo=redo)
+            run = self._begin(Stage.LINKS, wanted, RULES, links_inputs(dumps, previous), settings, redo=redo)
             if run.done:
                 return _nothing(run)
             engine = Engine(workers or _cores(), self.path)
-            return _made(make_links(run, paths, wanted.links, engine=engine, accept_loss=accept_loss))
+            return _made(make_links(run, dumps, wanted.links, engine=engine, accept_loss=accept_loss, redo=redo))
 
     def crawl(
         self,
@@ -157,8 +158,9 @@ class Corpus:
         """Take the main text of every page: `pages/` to `documents/`."""
         with self._writing("extract", settings, Stage.DOCUMENTS) as wanted, needs("crawl"):
             from webtext.crawler.fetch.crawl import verify_pages
+            from webtext.crawler.text.rules import RULES
             from webtext.pipelines.engine import Engine
-            from webtext.pipelines.extract import RULES, make_documents
+            from webtext.pipelines.extract import make_documents
 
             pages = self._finished(Stage.PAGES)
             links = self._finished(Stage.LINKS)
@@ -183,7 +185,8 @@ class Corpus:
     ) -> StageReport:
         """Remove copies: `documents/` to `clean/`, each removal with the document that stays."""
         with self._writing("dedup", settings, Stage.CLEAN) as wanted, needs("dedup"):
-            from webtext.pipelines.dedup import RULES, make_clean
+            from webtext.dedup.rules import RULES
+            from webtext.pipelines.dedup import make_clean
             from webtext.pipelines.engine import Engine
 
             source = self._finished(Stage.DOCUMENTS)
@@ -219,10 +222,12 @@ class Corpus:
         with self._writing("tokenize", settings, Stage.SHARDS) as wanted, needs("tokenize"):
             from webtext.pipelines.engine import Engine
             from webtext.pipelines.tokenize import RULES, make_shards
+            from webtext.tokenize.choosing import stated
 
             source = self._finished(Stage.CLEAN)
             inputs = {"clean": source.identity}
-            run = self._begin(Stage.SHARDS, wanted, RULES, inputs, settings, redo=redo or retrain)
+            said = {"tokenizer": stated(wanted.tokenize)}
+            run = self._begin(Stage.SHARDS, wanted, RULES, inputs, settings, redo=redo or retrain, stated=said)
             if run.done:
                 return _nothing(run)
             engine = Engine(workers or _cores(), self.path)
@@ -270,16 +275,16 @@ class Corpus:
         Args:
             options: as `webtext.train.trainer.train` takes them (steps, seed, device, …).
         """
-        shards = self._finished(Stage.SHARDS)
-        del shards  # the trainer opens and verifies them itself, by their index
+        self._finished(Stage.SHARDS)
         wanted = self.settings.train
         with needs("train"):
             from webtext.train.trainer import train
         folder = self.path / "runs" / _run_name(run)
-        folder.mkdir(parents=True, exist_ok=True)
-        options.setdefault("seed", wanted.seed)
+        with os_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        options.update(default_preset=wanted.preset, default_seed=wanted.seed)
         with corpus_lock(folder, f"train --run {run}"), stop_signals(raising=False) as stop:
-            return train(self.path, run=run, preset=preset or wanted.preset, stop=stop, **options)
+            return train(self.path, run=run, preset=preset, stop=stop, **options)
 
     def generate(self, prompt: str = "", *, run: str = "default", **options: Any) -> list[str]:
         """Sample from a run's newest checkpoint.
@@ -326,9 +331,11 @@ class Corpus:
         flags: Mapping[str, object],
         *,
         redo: bool,
+        stated: Mapping[str, str] | None = None,
     ) -> StageRun:
+        """Begin a stage; `stated` is what its manifest says instead of settings that are no content (paths)."""
         section = SECTIONS[stage]
-        content = shaping(getattr(settings, section))
+        content = shaping(getattr(settings, section)) | dict(stated or {})
         run = StageRun.begin(self.path, stage, settings=content, rules=rules, inputs=inputs, redo=redo)
         # A flag that shapes content is what the next command must agree with; one that was refused is not.
         stored = {name: getattr(getattr(settings, section), name) for name in flags if name in content}

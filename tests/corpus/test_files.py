@@ -25,7 +25,7 @@ from webtext.corpus.files import (
     write_json,
     write_parquet,
 )
-from webtext.corpus.schemas import OUTCOMES
+from webtext.corpus.schemas import DOCUMENTS, DUPLICATES, LINKS, OUTCOMES
 
 
 def rows(count: int) -> pa.Table:
@@ -130,3 +130,10 @@ def test_sweep_takes_unfinished_files_only(tmp_path: Path) -> None:
     (tmp_path / "links" / ".half.parquet.tmp-123-abcd").write_bytes(b"y")
     assert sweep(tmp_path) == 1
     assert [path.name for path in (tmp_path / "links").iterdir()] == ["kept.parquet"]
+
+
+@pytest.mark.parametrize("schema", [LINKS, DOCUMENTS, DUPLICATES, OUTCOMES], ids=["links", "documents", "dup", "out"])
+def test_every_schema_survives_the_file(tmp_path: Path, schema: pa.Schema) -> None:
+    path = tmp_path / "empty.parquet"
+    write_parquet(path, schema.empty_table(), schema)
+    assert read_parquet(path, schema).schema.equals(schema)

@@ -136,10 +136,27 @@ def test_a_fault_at_any_point_of_publishing_is_mended(
     verify_files(tmp_path, manifest)
 
 
-def test_an_older_generation_can_be_kept_aside(tmp_path: Path) -> None:
-    publish(begin(tmp_path), {"links/x": b"old"})
-    publish(begin(tmp_path, "b"), {"links/x": b"new"}, aside={"links/x": "links/older/1234/x"})
-    assert tree(tmp_path) == {"links/x": b"new", "links/older/1234/x": b"old"}
+@pytest.mark.parametrize("turn", [1, 2, 3, 4, None])
+def test_an_older_generation_can_be_kept_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, turn: int | None
+) -> None:
+    publish(begin(tmp_path), {"links/x": b"old x", "links/y": b"old y"})
+    aside = {"links/x": "links/older/1234/x", "links/y": "links/older/1234/y"}
+    monkeypatch.setattr(faults, "_passed", Counter())
+    if turn is not None:
+        monkeypatch.setenv("WEBTEXT_FAULT", f"stage.moved:{turn}:raise")
+        with pytest.raises(InjectedFault):
+            publish(begin(tmp_path, "b"), {"links/x": b"new x", "links/y": b"new y"}, aside=aside)
+        monkeypatch.delenv("WEBTEXT_FAULT")
+        assert begin(tmp_path, "b").done
+    else:
+        publish(begin(tmp_path, "b"), {"links/x": b"new x", "links/y": b"new y"}, aside=aside)
+    assert tree(tmp_path) == {
+        "links/x": b"new x",
+        "links/y": b"new y",
+        "links/older/1234/x": b"old x",
+        "links/older/1234/y": b"old y",
+    }
 
 
 def test_an_imbalance_is_an_error_and_publishes_nothing(tmp_path: Path) -> None:

@@ -1,0 +1,211 @@
+"""What tests of the crawl share: links/ of their own, a call of the stage, a server that misbehaves on demand."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import socketserver
+import struct
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from webtext.corpus.config import CrawlSettings, shaping
+from webtext.corpus.files import file_sha256, read_parquet, write_parquet
+from webtext.corpus.interrupts import Stop
+from webtext.corpus.manifests import Manifest
+from webtext.corpus.outcomes import Stage
+from webtext.corpus.schemas import LINKS, OUTCOMES
+from webtext.corpus.stages import StageRun
+from webtext.crawler.fetch.crawl import RULES, make_pages, pages_inputs
+from webtext.crawler.fetch.ledger import Ledger
+from webtext.crawler.reddit.urls import host_of, normalise, registered_domain, url_key
+
+
+def write_links(folder: Path, urls: Sequence[str]) -> Path:
+    """A links/ of these addresses, with nothing known of their submissions."""
+    rows = sorted((url_key(url), normalise(url)) for url in urls)
+    table = pa.table(
+        {
+            "key": pa.array([key for key, _ in rows], pa.uint64()),
+            "url": [url for _, url in rows],
+            "domain": [registered_domain(host_of(url)) for _, url in rows],
+            "karma": [3] * len(rows),
+            "submissions": [[] for _ in rows],
+            "first_posted": [None] * len(rows),
+        },
+        schema=LINKS,
+    )
+    path = folder / "links" / "part-00000.parquet"
+    write_parquet(path, table, LINKS)
+    return path
+
+
+def crawl(
+    corpus: Path,
+    urls: Sequence[str],
+    *,
+    replay: Sequence[Path] = (),
+    settings: CrawlSettings | None = None,
+    redo: bool = False,
+    stop: Stop | None = None,
+    **more: Any,
+) -> Manifest:
+    """One call of the stage, as the command makes it."""
+    links = write_links(corpus, urls)
+    chosen = settings or CrawlSettings()
+    inputs = pages_inputs(file_sha256(links), replay)
+    redo = redo or more.get("refetch", False)
+    run = StageRun.begin(corpus, Stage.PAGES, settings=shaping(chosen), rules=RULES, inputs=inputs, redo=redo)
+    if run.done:
+        assert run.previous is not None
+        return run.previous
+    more.setdefault("accept_loss", False)
+    return make_pages(run, corpus, [links], chosen, replay=replay, stop=stop or Stop(raising=False), **more)
+
+
+def outcomes_of(corpus: Path) -> dict[str, tuple[str, str]]:
+    """Outcome and detail of each address that is no page."""
+    rows = read_parquet(corpus / "outcomes/pages-00000.parquet", OUTCOMES).to_pylist()
+    return {row["url"]: (row["outcome"], row["detail"]) for row in rows}
+
+
+def pages_of(corpus: Path) -> dict[str, dict[str, Any]]:
+    """The row of each address that is a page."""
+    with Ledger.reading(corpus / "pages/ledger.sqlite") as ledger:
+        return {row["url"]: row for row in ledger.pages().to_pylist()}
+
+
+def fate_of(corpus: Path, url: str) -> tuple[str, str]:
+    """Outcome and detail of an address; a page's outcome is "page", its detail the final address."""
+    pages = pages_of(corpus)
+    url = normalise(url)
+    return ("page", pages[url]["final_url"]) if url in pages else outcomes_of(corpus)[url]
+
+
+Answer = Callable[[socket.socket, "WildServer"], None]
+
+
+@dataclass
+class WildServer:
+    """A web server on 127.0.0.1 that answers each (host, path) as a test says; everything else is 404."""
+
+    answers: dict[tuple[str, str], Answer] = field(default_factory=dict)
+    requests: Counter[str] = field(default_factory=Counter)
+    over: threading.Event = field(default_factory=threading.Event)
+    port: int = 0
+
+    def url(self, host: str, path: str = "/") -> str:
+        return f"http://{host}:{self.port}{path}"
+
+    def add(self, host: str, path: str, answer: Answer | bytes) -> str:
+        self.answers[host, path] = says(answer) if isinstance(answer, bytes) else answer
+        return self.url(host, path)
+
+    def hosts(self) -> dict[str, str]:
+        return {host: "127.0.0.1" for host, _ in self.answers}
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[WildServer]:
+        wild = self
+
+        class Handler(socketserver.BaseRequestHandler):
+            def handle(self) -> None:
+                with contextlib.suppress(OSError):
+                    while head := read_head(self.request):
+                        path = head.split()[1].decode()
+                        host = next(line.split()[1] for line in head.splitlines() if line.lower().startswith(b"host:"))
+                        name = host.decode().split(":")[0]
+                        wild.requests[f"{name}{path}"] += 1
+                        answer = wild.answers.get((name, path), says(b"gone", status="404 Not Found"))
+                        answer(self.request, wild)
+
+        class Server(socketserver.ThreadingTCPServer):
+            daemon_threads = True
+            request_queue_size = 128
+
+            def handle_error(self, request: object, client_address: object) -> None:
+                pass
+
+        with Server(("127.0.0.1", 0), Handler) as server:
+            self.port = server.server_address[1]
+            threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+            try:
+                yield self
+            finally:
+                self.over.set()
+                server.shutdown()
+
+
+def read_head(connection: socket.socket) -> bytes:
+    head = b""
+    while b"\r\n\r\n" not in head:
+        data = connection.recv(4096)
+        if not data:
+            return b""
+        head += data
+    return head
+
+
+def says(
+    body: bytes, headers: Mapping[str, str] | None = None, *, status: str = "200 OK", length: int | None = None
+) -> Answer:
+    """A plain answer; `length` is what it claims to have."""
+    fields = {"Content-Type": "text/html; charset=utf-8", **(headers or {})}
+    fields.setdefault("Content-Length", str(len(body) if length is None else length))
+    head = (
+        f"HTTP/1.1 {status}\r\n" + "".join(f"{name}: {value}\r\n" for name, value in fields.items() if value) + "\r\n"
+    )
+    return lambda connection, wild: connection.sendall(head.encode("latin-1") + body)
+
+
+def moved(location: str, status: str = "302 Found") -> Answer:
+    return says(b"", {"Location": location}, status=status)
+
+
+def silent(connection: socket.socket, wild: WildServer) -> None:
+    """Says nothing until the test is over."""
+    wild.over.wait()
+    connection.close()
+
+
+def half(connection: socket.socket, wild: WildServer) -> None:
+    """Begins an answer and never ends it."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 100\r\n\r\n<p>half")
+    wild.over.wait()
+    connection.close()
+
+
+def endless(connection: socket.socket, wild: WildServer) -> None:
+    """Sends a page that does not end."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n")
+    while not wild.over.is_set():
+        connection.sendall(b"<p>more</p>" * 5_000)
+
+
+def cut(connection: socket.socket, wild: WildServer) -> None:
+    """Sends less than it announced and closes."""
+    says(b"<p>half", length=100)(connection, wild)
+    connection.close()
+
+
+def reset(connection: socket.socket, wild: WildServer) -> None:
+    """Resets the connection instead of answering."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def chunked(*parts: bytes) -> Answer:
+    """An answer in chunks."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n"
+    body = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
+    return lambda connection, wild: connection.sendall(head + body)
+
+
+QUICK = replace(CrawlSettings(), delay=0.0, timeout=1.0, retries=1, max_bytes=200_000)
+"""Settings for a server on this machine."""
