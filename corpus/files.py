@@ -180,14 +180,15 @@ def identity_of(value: Any) -> str:
     return hashlib.sha256(canonical_json(value)).hexdigest()
 
 
-def sweep(folder: Path) -> int:
+def sweep(folder: Path, *, keep: str | None = None) -> int:
     """Remove the unfinished files that killed processes left below `folder`; give their number.
 
-    Only for the holder of the corpus lock: elsewhere such a file may belong to a living writer.
+    Only for the holder of the lock: elsewhere such a file may belong to a living writer. `keep` names a folder below
+    that has a lock of its own.
     """
     count = 0
     for path in sorted(folder.rglob(f".*{TEMPORARY}*")):
-        if path.is_file():
+        if path.is_file() and path.relative_to(folder).parts[0] != keep:
             path.unlink(missing_ok=True)
             count += 1
     return count

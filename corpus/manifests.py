@@ -62,6 +62,13 @@ class Manifest:
         return {"identity": self.identity, **self.content, "run": dict(self.run)}
 
 
+def fingerprint(finished: Mapping[Stage, Manifest]) -> str | None:
+    """One hash for all of a corpus that is finished: over the stages' identities. None where nothing is."""
+    if not finished:
+        return None
+    return identity_of({str(stage): manifest.identity for stage, manifest in finished.items()})
+
+
 def read_manifest(path: Path) -> Manifest:
     """Read a stage.json.
 

@@ -64,7 +64,7 @@ DOCUMENTS = pa.schema(
     ]
 )
 """documents/ and clean/: one row a page's main text. `canonical` is the address the page names for itself,
-`source` says how it came in (crawl), `record_id` names its WARC record and `payload_sha256` (hex) that record's payload,
+`source` says how it came in (crawl), `record_id` names its WARC record and `payload_sha256` (hex) its payload,
 `characters` and `words` are the quality measures."""
 
 DUPLICATES = pa.schema(

@@ -91,7 +91,7 @@ class StageRun:
         plan_path = run.work / "plan.json"
         if run.work.exists() and (not plan_path.exists() or read_json(plan_path) != plan):
             shutil.rmtree(run.work)
-        sweep(corpus)
+        sweep(corpus, keep="runs")  # a training may be under way
         if not plan_path.exists():
             write_json(plan_path, plan)
         fault_point("stage.started")

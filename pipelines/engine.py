@@ -112,7 +112,7 @@ class Engine:
             shown = stack.enter_context(progress(self.corpus, label, total, unit))
             if made is not None:
                 stack.enter_context(watched(shown, made))
-            _run(pipeline, label)
+            _run(pipeline, label, workers=self.workers)
 
     def _runner(self) -> FnApiRunner:
         if self.workers == 1:
@@ -164,7 +164,7 @@ def check_portable(pipeline: beam.Pipeline) -> None:
         raise ValueError(f"a pipeline needs one terminal transform, this one has {len(terminals)}: {sorted(terminals)}")
 
 
-class _Portability(PipelineVisitor):
+class _Portability(PipelineVisitor):  # type: ignore[misc]  # Beam's classes have no types here
     """Collects what is produced and consumed, and refuses what does not run everywhere."""
 
     def __init__(self) -> None:
@@ -203,7 +203,7 @@ def _name(value: Any) -> str:
     return f"{value.producer.full_label}[{value.tag}]"
 
 
-def _run(pipeline: beam.Pipeline, label: str) -> None:
+def _run(pipeline: beam.Pipeline, label: str, *, workers: int) -> None:
     """Run in a thread of its own, so that a signal can end the wait (and then the workers) at any time."""
     failure: list[BaseException] = []
 
@@ -222,7 +222,8 @@ def _run(pipeline: beam.Pipeline, label: str) -> None:
         try:
             while thread.is_alive():
                 thread.join(0.1)
-                watch.look(label)
+                if workers > 1:  # else a child that ends is an extractor, whose end is its owner's business
+                    watch.look(label)
         except BaseException:
             _end_workers(before)
             thread.join(5)

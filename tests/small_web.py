@@ -44,7 +44,7 @@ class _Maker:
 
     def answer(self, url: str, body: bytes, status: int = 200, **headers: str) -> None:
         named = [(name.replace("_", "-"), value) for name, value in headers.items()]
-        if "content_type" not in headers:
+        if "Content_Type" not in headers:
             named.append(("Content-Type", "text/html; charset=utf-8"))
         self.responses.append((url, status, named, body))
 

@@ -27,10 +27,10 @@ from typing import TYPE_CHECKING, Any
 
 from webtext.corpus.config import CONFIG_NAME, Settings, load_settings, render_settings, shaping, store_values
 from webtext.corpus.errors import UsageError, WebtextError
-from webtext.corpus.files import identity_of, os_errors, write_bytes
+from webtext.corpus.files import os_errors, write_bytes
 from webtext.corpus.interrupts import Stop, stop_signals
 from webtext.corpus.lock import corpus_lock, lock_holder
-from webtext.corpus.manifests import Manifest, verify_files
+from webtext.corpus.manifests import Manifest, fingerprint, verify_files
 from webtext.corpus.outcomes import Stage
 from webtext.corpus.progress import read_progress, say
 from webtext.corpus.stages import StageRun, roll_forward, stage_manifest
@@ -256,7 +256,7 @@ class Corpus:
         Args:
             settings: by section of webtext.toml, for example `{"tokenize": {"vocab_size": 8192}}`.
         """
-        given = dict(settings or {})
+        given: dict[str, dict[str, Any]] = {name: dict(values) for name, values in (settings or {}).items()}
         for section in given:
             if section not in SECTIONS.values():
                 raise UsageError(f"build has no section {section!r}", hint=f"one of {', '.join(SECTIONS.values())}")
@@ -360,13 +360,6 @@ class Corpus:
         if manifest is None:
             raise UsageError(f"{stage} has nothing to read", where=self.path, hint=hint)
         return StageReport.of(manifest, made=False)
-
-
-def fingerprint(finished: Mapping[Stage, Manifest]) -> str | None:
-    """One hash for all that is finished: the sha256 over the stages' identities. None where nothing is."""
-    if not finished:
-        return None
-    return identity_of({str(stage): manifest.identity for stage, manifest in finished.items()})
 
 
 def _made(manifest: Manifest) -> StageReport:

@@ -128,8 +128,12 @@ def test_json_that_is_none_is_damaged(tmp_path: Path) -> None:
 def test_sweep_takes_unfinished_files_only(tmp_path: Path) -> None:
     write_bytes(tmp_path / "links" / "kept.parquet", b"x")
     (tmp_path / "links" / ".half.parquet.tmp-123-abcd").write_bytes(b"y")
-    assert sweep(tmp_path) == 1
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / ".model.safetensors.tmp-124-abcd").write_bytes(b"z")
+    assert sweep(tmp_path, keep="runs") == 1
     assert [path.name for path in (tmp_path / "links").iterdir()] == ["kept.parquet"]
+    assert len(list((tmp_path / "runs").iterdir())) == 1
+    assert sweep(tmp_path) == 1
 
 
 @pytest.mark.parametrize("schema", [LINKS, DOCUMENTS, DUPLICATES, OUTCOMES], ids=["links", "documents", "dup", "out"])

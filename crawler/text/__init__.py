@@ -1,0 +1,1 @@
+"""Pages in, documents out: main text and language."""

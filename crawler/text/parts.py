@@ -1,0 +1,146 @@
+"""One part of the pages, made into files by one worker: what a pipeline calls, without the pipeline.
+
+A part that exists is not made again; its outcomes are written last and say that it is whole.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from webtext.corpus.config import ExtractSettings
+from webtext.corpus.faults import fault_point
+from webtext.corpus.files import open_parquet, write_parquet
+from webtext.corpus.outcomes import Outcome
+from webtext.corpus.schemas import DOCUMENTS, OUTCOMES
+from webtext.crawler.fetch.decoding import UndecodableBody, decode_body
+from webtext.crawler.fetch.warc import read_record
+from webtext.crawler.text.isolate import IsolatedExtractor
+from webtext.crawler.text.plan import LINK_COLUMNS, PLAN, numbers, outcome_rows, rows_of
+from webtext.crawler.text.results import Extracted, PageBytes, Rejection, TextRules
+
+SOURCE = "crawl"
+
+# A body as the crawl accepted it may be larger than what is looked at (its limit is a setting of its own, 10 MB by
+# default); beyond this it came in by another way, and is a bomb.
+DECODED_BYTES = 100_000_000
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Some rows of a plan file, by reference."""
+
+    plan: Path
+    start: int
+    rows: int
+
+    def read(self) -> pa.Table:
+        """The rows; reads only the row groups they lie in."""
+        with open_parquet(self.plan, PLAN) as file:
+            groups: list[int] = []
+            first = before = 0
+            for group in range(file.num_row_groups):
+                size = file.metadata.row_group(group).num_rows
+                if before < self.start + self.rows and before + size > self.start:
+                    first = first if groups else before
+                    groups.append(group)
+                before += size
+            return file.read_row_groups(groups).slice(self.start - first, self.rows)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Pages to extract, and the files that are made of them: the outcomes last."""
+
+    rows: Rows
+    documents: Path
+    outcomes: Path
+
+    @property
+    def made(self) -> bool:
+        return self.outcomes.exists() and self.documents.exists()
+
+
+@dataclass(frozen=True)
+class Copy:
+    """Documents to copy out of one row group of an earlier generation, under today's links."""
+
+    rows: Rows
+    source: Path
+    group: int
+    documents: Path
+
+
+def extractor_for(settings: ExtractSettings) -> IsolatedExtractor:
+    """The process that takes pages apart under these settings."""
+    rules = TextRules(settings.language, settings.min_language_score, settings.min_words)
+    return IsolatedExtractor(rules, settings.cpu_seconds)
+
+
+def make_part(part: Part, pages: Path, settings: ExtractSettings, extractor: IsolatedExtractor) -> None:
+    """Extract the pages of one part, whose segments lie in the folder `pages`.
+
+    Raises:
+        DamagedFile: no whole record lies where the plan says.
+    """
+    rows = part.rows.read()
+    documents: list[dict[str, object]] = []
+    rejected: list[int] = []
+    rejections: list[Rejection] = []
+    for number, row in enumerate(rows.to_pylist()):
+        result = _page(row, pages, settings.max_html, extractor)
+        if isinstance(result, Rejection):
+            rejected.append(number)
+            rejections.append(result)
+        else:
+            documents.append(_document(row, result))
+    ends = outcome_rows(
+        rows.take(pa.array(rejected, pa.int64())),
+        [rejection.outcome for rejection in rejections],
+        [rejection.detail for rejection in rejections],
+    )
+    write_parquet(part.documents, pa.Table.from_pylist(documents, DOCUMENTS), DOCUMENTS)
+    write_parquet(part.outcomes, ends, OUTCOMES)
+    fault_point("extract.part")
+
+
+def make_copy(copy: Copy) -> None:
+    """Copy documents of an earlier generation that still hold."""
+    if copy.documents.exists():
+        return
+    rows = copy.rows.read()
+    with open_parquet(copy.source, DOCUMENTS) as file:
+        documents = file.read_row_group(copy.group)
+    places, _ = rows_of(documents, numbers(rows["key"], np.uint64))
+    documents = documents.take(pa.array(places))
+    for name in LINK_COLUMNS:  # karma and the like may have changed with new submissions of a link
+        documents = documents.set_column(documents.schema.get_field_index(name), DOCUMENTS.field(name), rows[name])
+    write_parquet(copy.documents, documents, DOCUMENTS)
+
+
+def _page(row: dict[str, object], pages: Path, limit: int, extractor: IsolatedExtractor) -> Extracted | Rejection:
+    stored = read_record(pages / str(row["segment"]), int(str(row["offset"])), int(str(row["length"])))
+    try:
+        body = decode_body(stored.headers, stored.body, DECODED_BYTES)
+    except UndecodableBody as error:
+        return Rejection(Outcome.EXTRACT_ERROR, f"the body does not decode: {error}")
+    return extractor.examine(PageBytes(str(row["final_url"]), stored.header("content-type") or "", body[:limit]))
+
+
+def _document(row: dict[str, object], page: Extracted) -> dict[str, object]:
+    """A row of documents/."""
+    taken = {name: row[name] for name in (*LINK_COLUMNS, "final_url", "fetched", "record_id", "payload_sha256")}
+    return {
+        **taken,
+        "canonical": page.canonical,
+        "title": page.title,
+        "text": page.text,
+        "language": page.language,
+        "language_score": page.language_score,
+        "source": SOURCE,
+        "characters": len(page.text),
+        "words": page.words,
+    }

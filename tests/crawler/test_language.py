@@ -1,0 +1,91 @@
+"""Which language a text is in."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from webtext.crawler.text.language import detect_language, mostly_other_scripts, sample_text
+
+ENGLISH = "The keeper of the lighthouse climbed the steps every evening to light the lamp before the ships came in. "
+GERMAN = "Der Leuchtturmwärter stieg jeden Abend die Stufen hinauf, um die Lampe zu entzünden, ehe Schiffe kamen. "
+RUSSIAN = "Смотритель маяка каждый вечер поднимался по ступеням, чтобы зажечь лампу. "
+
+
+@pytest.mark.parametrize(("text", "code"), [(ENGLISH, "en"), (GERMAN, "de"), (RUSSIAN, "ru")])
+def test_plain_cases(text: str, code: str) -> None:
+    found, score = detect_language(text)
+    assert found == code
+    assert score > 0.99
+
+
+@pytest.mark.parametrize("text", ["", " ", "1234 5678", "?!…", "https://example.org/page"])
+def test_a_text_without_letters_is_in_no_language(text: str) -> None:
+    assert detect_language(text) == ("unknown", 0.0)
+
+
+def test_an_answer_does_not_depend_on_what_was_asked_before() -> None:
+    # A text that langdetect itself answers differently from one call to the next.
+    unsure = "Restaurant Hotel Bar Garage Taxi Radio Café Orange Menu"
+    first = detect_language(unsure)
+    answers = set()
+    for text in (ENGLISH, GERMAN, RUSSIAN, "Otto Anna"):
+        detect_language(text)
+        answers.add(detect_language(unsure))
+    assert answers == {first}
+
+
+def test_an_answer_is_the_same_in_another_process() -> None:
+    text = "Restaurant Hotel Bar Garage Taxi Radio Café Orange Menu"
+    code = f"from webtext.crawler.text.language import detect_language; print(detect_language({text!r}))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == str(detect_language(text))
+
+
+def test_more_than_half_in_other_scripts_is_never_english() -> None:
+    # Georgian, which langdetect does not know: it would go by the English words.
+    mixed = "ყველა ადამიანი იბადება თავისუფალი the old keeper was there " * 5
+    assert mostly_other_scripts(mixed)
+    assert detect_language(mixed.replace("ყველა ადამიანი", ""))[0] == "en"
+    assert detect_language(mixed) == ("unknown", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "others"),
+    [
+        ("plain", False),
+        ("naïve café ﬁancé \uff21\uff42 ǅ ẞ", False),
+        ("привет", True),
+        ("привет hello", True),
+        ("приве hello", False),
+        ("漢字かな", True),
+        ("1234 … «»", False),
+        ("ⵉⵎⴷⴰⵏⴻⵏ", True),
+    ],
+)
+def test_scripts_are_told_by_their_letters(text: str, others: bool) -> None:
+    assert mostly_other_scripts(text) is others
+
+
+def test_a_short_text_is_looked_at_whole_and_a_long_one_in_four_windows() -> None:
+    assert sample_text("x" * 4_000) == "x" * 4_000
+    # of 15,000 characters the windows begin at 0, 4,666, 9,333 and 14,000
+    sample = sample_text("a" * 5_000 + "b" * 5_000 + "c" * 5_000)
+    assert sample == "\n".join(["a" * 1_000, "a" * 334 + "b" * 666, "b" * 667 + "c" * 333, "c" * 1_000])
+
+
+def test_a_short_start_in_another_language_does_not_decide() -> None:
+    assert detect_language(ENGLISH * 8 + GERMAN * 90)[0] == "de"
+
+
+def test_sentences_of_twenty_languages(data: Path) -> None:
+    wrong = {}
+    for path in sorted((data / "langid").glob("*.txt")):
+        sentences = path.read_text(encoding="utf-8").splitlines()[:30]
+        answers = [detect_language(sentence) for sentence in sentences if len(sentence) >= 60]
+        wrong[path.stem] = sum((code == "en" and score >= 0.8) != (path.stem == "en") for code, score in answers)
+    # langdetect does not know Irish and Latin, and takes much of the one for English.
+    assert sum(count for code, count in wrong.items() if code not in ("ga", "la")) <= 3, wrong

@@ -1,0 +1,115 @@
+"""What a run reads: the generation of shards it pinned, checked, as windows; and the tokenizer that goes with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from webtext.corpus.errors import DamagedFile, WebtextError
+from webtext.corpus.files import os_errors
+from webtext.corpus.manifests import fingerprint
+from webtext.corpus.outcomes import Stage
+from webtext.corpus.progress import say
+from webtext.corpus.stages import stage_manifest
+from webtext.tokenize.files import TOKENIZER_JSON, parse_vocabulary
+from webtext.tokenize.shard_index import ShardIndex, open_shards
+from webtext.train.loader import Windows
+
+SHARDS = "shards"
+OLDER = "older"
+TOKENIZER_FOLDER = "tokenizer"
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Open shards of one generation, and where its tokenizer lies."""
+
+    index: ShardIndex
+    fingerprint: str
+    """Of the corpus."""
+    tokenizer: Path
+    train: Windows
+    val: Windows
+
+    def tokenizer_json(self) -> bytes:
+        """The bytes of tokenizer.json.
+
+        Raises:
+            WebtextError: it is another tokenizer than the shards were made with.
+            DamagedFile: it is none.
+        """
+        with os_errors(self.tokenizer):
+            data = self.tokenizer.read_bytes()
+        vocabulary = parse_vocabulary(data, self.tokenizer)
+        if vocabulary.fingerprint != self.index.tokenizer:
+            raise WebtextError(
+                f"is another tokenizer ({vocabulary.size:,} tokens, {vocabulary.fingerprint[:16]}) than the "
+                f"shards were made with ({self.index.vocab_size:,} tokens, {self.index.tokenizer[:16]})",
+                where=self.tokenizer,
+                hint="make the shards again: webtext tokenize CORPUS --redo",
+            )
+        return data
+
+
+def corpus_fingerprint(corpus: Path) -> str:
+    """One hash for all the stages of a corpus that are finished.
+
+    Raises:
+        WebtextError: no corpus, or its shards are not finished.
+    """
+    if not corpus.is_dir():
+        raise WebtextError("there is no corpus here", where=corpus, hint="make one: webtext build CORPUS DUMP")
+    manifests = {stage: stage_manifest(corpus, stage) for stage in Stage}
+    if manifests[Stage.SHARDS] is None:
+        raise WebtextError(
+            "there are no shards to train on yet", where=corpus, hint="make them: webtext tokenize CORPUS"
+        )
+    found = fingerprint({stage: manifest for stage, manifest in manifests.items() if manifest is not None})
+    assert found is not None  # the shards at least
+    return found
+
+
+def open_data(corpus: Path, *, context: int, shards: str | None = None, fingerprint: str | None = None) -> TrainingData:
+    """Open and verify the shards of a corpus, every byte.
+
+    Args:
+        shards, fingerprint: what an earlier sitting of the run pinned; None for what is there now.
+
+    Raises:
+        WebtextError: no finished shards, the pinned ones are gone, or too little text for one window.
+        DamagedFile: a shard is not as it was written.
+    """
+    folder, index = _generation(corpus, shards)
+    train, val = (Windows(open_shards(folder, split, verify=True), context) for split in ("train", "val"))
+    if not len(train):
+        raise WebtextError(
+            f"too little text: {index.tokens('train'):,} tokens are not one window of {context:,}",
+            where=folder,
+            hint="a larger corpus, or a preset with a shorter context (tiny: 128)",
+        )
+    tokenizer = (corpus if folder.name == SHARDS else folder) / TOKENIZER_FOLDER / TOKENIZER_JSON
+    return TrainingData(index, fingerprint or corpus_fingerprint(corpus), tokenizer, train, val)
+
+
+def _generation(corpus: Path, pinned: str | None) -> tuple[Path, ShardIndex]:
+    folder = corpus / SHARDS
+    if pinned is None:
+        corpus_fingerprint(corpus)  # says what is missing
+        return folder, ShardIndex.read(folder)
+    older = folder / OLDER / pinned[:16]
+    for place in (folder, older):
+        try:
+            index = ShardIndex.read(place)
+        except WebtextError as error:
+            if isinstance(error, DamagedFile):
+                raise
+            continue
+        if index.identity == pinned:
+            if place == older:
+                say(f"goes on with the shards it began with ({older}); another run (--run NAME) reads the newer ones")
+            return place, index
+    raise WebtextError(
+        f"the shards this run began with ({pinned[:16]}) are gone",
+        where=corpus,
+        hint="--restart begins the run again with those that are there, --run NAME begins another",
+    )

@@ -1,0 +1,92 @@
+"""log.jsonl: one line a step, and one a validation; after any crash the same lines as without it, but for the times.
+
+Appended to, so not written through `corpus.files`: a torn last line is cut off when the run goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+from webtext.corpus.files import os_errors, write_bytes
+
+LOG_NAME = "log.jsonl"
+TIMES = ("seconds", "tokens_per_second")
+"""The fields that differ from one running of the same steps to another."""
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """The lines up to the first that is torn; none where there is no file."""
+    lines: list[dict[str, Any]] = []
+    if not path.exists():
+        return lines
+    with os_errors(path):
+        data = path.read_bytes()
+    for line in data.split(b"\n"):
+        try:
+            found = json.loads(line)
+        except ValueError:
+            break
+        if not isinstance(found, dict) or not isinstance(found.get("step"), int):
+            break
+        lines.append(found)
+    return lines
+
+
+class StepLog:
+    """The log of a run that stands at `step`: lines of later steps, which will be taken again, are cut off."""
+
+    def __init__(self, path: Path, *, step: int) -> None:
+        self.path = path
+        self._best: tuple[float, int] | None = None
+        self.validations: dict[int, float | None] = {}
+        """Validation loss by step; None where it was no number."""
+        kept = [line for line in read_log(path) if line["step"] <= step]
+        write_bytes(path, b"".join(_encode(line) for line in kept))
+        for line in kept:
+            self._note(line)
+        with os_errors(path):
+            self._file: BinaryIO = path.open("ab")
+
+    def __enter__(self) -> StepLog:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._file.close()
+
+    @property
+    def best(self) -> int | None:
+        """The step of the lowest validation loss so far, the earliest of equals."""
+        return None if self._best is None else self._best[1]
+
+    def add(self, line: dict[str, Any]) -> None:
+        """Append one line; a number that is none (NaN, infinity) is written as null."""
+        with os_errors(self.path):
+            self._file.write(_encode(line))
+            self._file.flush()
+        self._note(line)
+
+    def sync(self) -> None:
+        """Make what was added survive a power cut, before the checkpoint that relies on it."""
+        with os_errors(self.path):
+            os.fsync(self._file.fileno())
+
+    def _note(self, line: dict[str, Any]) -> None:
+        if "val_loss" not in line:
+            return
+        loss, step = line["val_loss"], line["step"]
+        number = isinstance(loss, float) and math.isfinite(loss)
+        self.validations[step] = loss if number else None
+        if number and (self._best is None or loss < self._best[0]):
+            self._best = (loss, step)
+
+
+def _encode(line: dict[str, Any]) -> bytes:
+    finite = {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in line.items()
+    }
+    return json.dumps(finite, allow_nan=False).encode() + b"\n"

@@ -1,0 +1,277 @@
+"""The loop of a run: steps, log, checkpoints, validation, so that it may stop anywhere and goes on to the bit.
+
+The order of things after a step decides what a crash may cost: log line, checkpoint, validation, pruning. A run that
+goes on cuts the log at its checkpoint and takes a validation that is missing there, so its files come out the same.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch.optim import AdamW
+
+from webtext.corpus.errors import WebtextError
+from webtext.corpus.faults import fault_point
+from webtext.corpus.files import write_bytes
+from webtext.corpus.interrupts import Stop
+from webtext.corpus.progress import progress, say
+from webtext.train.checkpoint import Checkpoint, RunState, prune_checkpoints, read_latest, save_checkpoint, step_folder
+from webtext.train.data import TrainingData
+from webtext.train.device import software
+from webtext.train.generation import read_tokenizer, sample_texts
+from webtext.train.log import LOG_NAME, StepLog
+from webtext.train.model import GPT2, build
+from webtext.train.optimizer import load_moments, make_optimizer, read_moments, set_learning_rate
+from webtext.train.recipe import batch_windows, learning_rate
+from webtext.train.runs import SAMPLES, RunSettings
+from webtext.train.step import Arrays, Step, take_step, validation_loss
+from webtext.train.weights import load_into, to_hugging_face
+
+SKIP_LIMIT = 20
+"""Steps in a row without a loss, after which the run gives up: the weights no longer change."""
+SAMPLE_TOKENS = 128
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What may differ each time a run goes on: it does not change the weights."""
+
+    steps: int
+    """Go on until this step."""
+    micro_batch: int
+    """Windows in memory at once."""
+    save_every: int
+    eval_every: int
+    eval_windows: int
+    keep: int
+    """Checkpoints kept, besides the best."""
+
+
+class Trainer:
+    """A run in memory. For the holder of its lock."""
+
+    def __init__(
+        self, folder: Path, settings: RunSettings, data: TrainingData, pace: Pace, device: torch.device, stop: Stop
+    ) -> None:
+        self.folder = folder
+        self.settings = settings
+        self.recipe = settings.whole_recipe()
+        self.data = data
+        self.pace = pace
+        self.device = device
+        self.stop = stop
+        self.windows = batch_windows(settings.batch_tokens, data.train.context)
+        checkpoint = read_latest(folder)
+        self.state = self._state(checkpoint)
+        self.saved = self.state.step
+        self.begun = self.state.step
+        self.tokenizer = checkpoint.tokenizer() if checkpoint else data.tokenizer_json()
+        self.model, self.optimizer = self._model(checkpoint)
+
+    def _state(self, checkpoint: Checkpoint | None) -> RunState:
+        now = software(self.device)
+        if checkpoint is None:
+            settings = self.settings
+            return RunState(
+                step=0,
+                position=0,
+                updates=0,
+                tokens=0,
+                loss=None,
+                seed=settings.seed,
+                order_version=settings.order_version,
+                shards=settings.shards,
+                fingerprint=settings.fingerprint,
+                preset=settings.preset,
+                recipe=settings.recipe,
+                software=now,
+            )
+        before = checkpoint.state.software
+        changed = ", ".join(
+            f"{name} {before.get(name)} -> {now[name]}" for name in now if before.get(name) != now[name]
+        )
+        if changed:
+            say(f"goes on with {changed}: losses equal an uninterrupted run's within rounding, not to the bit")
+        return replace(checkpoint.state, software=now)
+
+    def _model(self, checkpoint: Checkpoint | None) -> tuple[GPT2, AdamW]:
+        model = build(self.settings.config(), seed=self.settings.seed)
+        if checkpoint is not None:
+            load_into(model, checkpoint.weights(), where=checkpoint.folder)
+        model.to(self.device)
+        optimizer = make_optimizer(model, self.recipe)
+        if checkpoint is not None and self.state.updates:
+            load_moments(model, optimizer, checkpoint.moments(), updates=self.state.updates, where=checkpoint.folder)
+        return model, optimizer
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.state.step >= self.pace.steps
+
+    def run(self) -> float | None:
+        """Train until `pace.steps`; give the last validation loss.
+
+        Raises:
+            Interrupted: the user asked to stop; a checkpoint was saved.
+            WebtextError: out of memory or space, or no loss any more.
+        """
+        skipped = 0
+        with (
+            _memory(self.pace.micro_batch),
+            StepLog(self.folder / LOG_NAME, step=self.state.step) as log,
+            progress(self.folder, "train", self.pace.steps, "steps", begun=self.state.step) as shown,
+        ):
+            self._validate(log)
+            while not self.finished:
+                self._stop_here(log)
+                started = time.monotonic()
+                step = self._step()
+                if step is None:
+                    continue
+                skipped = 0 if step.sound else skipped + 1
+                shown.set(self.state.step, self._log(log, step, time.monotonic() - started))
+                fault_point("train.step")
+                if skipped == SKIP_LIMIT:
+                    raise WebtextError(
+                        f"{SKIP_LIMIT} steps in a row gave no loss (NaN or infinity)",
+                        where=self.folder,
+                        hint="a lower learning rate may help: --learning-rate, with --restart or another --run",
+                    )
+                if self._due(self.pace.save_every):
+                    self._save(log)
+                self._validate(log)
+            self._stop_here(log)
+            return log.validations.get(self.state.step)
+
+    def _step(self) -> Step | None:
+        state = self.state
+        set_learning_rate(self.optimizer, self._rate())
+        step = take_step(
+            self.model,
+            self.optimizer,
+            self._read,
+            windows=self.windows,
+            micro_batch=self.pace.micro_batch,
+            clip=self.recipe.clip,
+            stopped=lambda: self.stop.requested,
+        )
+        if step is not None:
+            self.state = replace(
+                state,
+                step=state.step + 1,
+                position=state.position + self.windows,
+                updates=state.updates + step.sound,
+                tokens=state.tokens + self.settings.batch_tokens,
+                loss=step.loss if math.isfinite(step.loss) else None,
+            )
+        return step
+
+    def _rate(self) -> float:
+        return learning_rate(self.state.step, recipe=self.recipe, decay_steps=self.settings.decay_steps)
+
+    def _read(self, offset: int, count: int) -> Arrays:
+        position = 0 if self.settings.overfit_one_batch else self.state.position
+        return self.data.train.batch(position + offset, count, seed=self.settings.seed)
+
+    def _log(self, log: StepLog, step: Step, seconds: float) -> str:
+        rate, speed = self.optimizer.param_groups[0]["lr"], self.settings.batch_tokens / max(seconds, 1e-9)
+        line = {
+            "step": self.state.step,
+            "position": self.state.position - self.windows,
+            "loss": step.loss,
+            "grad_norm": step.grad_norm,
+            "lr": rate,
+            "tokens_per_second": round(speed, 1),
+            "seconds": round(seconds, 4),
+            "shards": self.settings.shards,
+        }
+        log.add(line if step.sound else {**line, "skipped": True})
+        note = f"loss {step.loss:.4f}, grad norm {step.grad_norm:.2f}, lr {rate:.1e}, {speed:,.0f} tokens/s"
+        if not step.sound:
+            say(f"step {self.state.step} skipped, the weights stay as they were: {note}")
+        return note
+
+    def _due(self, every: int) -> bool:
+        return self.state.step % every == 0 or self.state.step == self.pace.steps
+
+    def _save(self, log: StepLog) -> None:
+        log.sync()
+        save_checkpoint(
+            self.folder,
+            config=self.model.config,
+            state=self.state,
+            weights=to_hugging_face(dict(self.model.named_parameters())),
+            moments=read_moments(self.model, self.optimizer),
+            tokenizer=self.tokenizer,
+            endoftext=self.settings.endoftext,
+        )
+        self.saved = self.state.step
+        prune_checkpoints(self.folder, step=self.saved, keep=self.pace.keep, best=log.best)
+
+    def _validate(self, log: StepLog) -> None:
+        step = self.state.step
+        if not step or step in log.validations or not self._due(self.pace.eval_every) or not len(self.data.val):
+            return
+        loss = validation_loss(
+            self.model,
+            self.data.val,
+            limit=self.pace.eval_windows,
+            micro_batch=self.pace.micro_batch,
+            stopped=lambda: self.stop.requested,
+        )
+        if loss is not None:
+            windows = min(self.pace.eval_windows, len(self.data.val))
+            log.add({"step": step, "val_loss": loss, "val_windows": windows, "shards": self.settings.shards})
+            say(f"step {step}: validation loss {loss:.4f} over {windows:,} windows")
+
+    def _stop_here(self, log: StepLog) -> None:
+        if self.stop.requested:
+            if self.saved != self.state.step:
+                self._save(log)
+            raise self.stop.error()
+
+    @property
+    def checkpoint(self) -> Path:
+        """The folder of the last checkpoint."""
+        return step_folder(self.folder, self.saved)
+
+    def write_samples(self, count: int) -> Path:
+        """`count` unconditional samples into samples/step-….txt, where they are not there yet."""
+        path = self.folder / SAMPLES / f"{self.checkpoint.name}.txt"
+        if not path.exists():
+            tokenizer = read_tokenizer(self.tokenizer, self.model.config, where=self.checkpoint)
+            texts = sample_texts(
+                self.model,
+                tokenizer,
+                "",
+                max_tokens=SAMPLE_TOKENS,
+                seed=self.settings.seed,
+                num_samples=count,
+                stopped=lambda: self.stop.requested,
+            )
+            if self.stop.requested:
+                raise self.stop.error()
+            pieces = [f"{'=' * 40} SAMPLE {number} {'=' * 40}\n{text}\n" for number, text in enumerate(texts, start=1)]
+            write_bytes(path, "".join(pieces).encode())
+        return path
+
+
+@contextmanager
+def _memory(micro_batch: int) -> Iterator[None]:
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        full = isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error)
+        if not full:
+            raise
+        raise WebtextError(
+            f"out of memory with {micro_batch} windows at once",
+            hint="a smaller --micro-batch needs less; the batch, and so the model that comes out, stays the same",
+        ) from error
