@@ -16,10 +16,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stderr
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TextIO, TypeVar, cast
 
 import apache_beam as beam
 import psutil
@@ -31,11 +31,10 @@ from apache_beam.transforms import environments
 from webtext.corpus.errors import WebtextError
 from webtext.corpus.files import os_errors
 from webtext.corpus.progress import progress, watched
+from webtext.pipelines.quiet import MARK, QuietStream
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-_MARK = "WEBTEXT-ERROR:"
 
 # Silently wrong or absent on some engine (measured on Dask and Flink): several terminals, tagged outputs,
 # finish_bundle, windows, state, and the file sinks.
@@ -56,7 +55,7 @@ class guarded(Generic[T, R]):
             with os_errors("a worker"):
                 return self.function(element)
         except WebtextError as error:
-            raise RuntimeError(f"{_MARK}{base64.b64encode(pickle.dumps(error)).decode()}:") from error
+            raise RuntimeError(f"{MARK}{base64.b64encode(pickle.dumps(error)).decode()}:") from error
 
 
 @dataclass(frozen=True)
@@ -218,7 +217,7 @@ def _run(pipeline: beam.Pipeline, label: str, *, workers: int) -> None:
     thread = threading.Thread(target=work, name=f"beam {label}", daemon=True)
     thread.start()
     watch = _Watch(before)
-    with _quiet_threads():
+    with _quiet_threads(), redirect_stderr(cast(TextIO, QuietStream(sys.stderr))):
         try:
             while thread.is_alive():
                 thread.join(0.1)
@@ -300,7 +299,7 @@ def _children(process: psutil.Process) -> list[psutil.Process]:
 
 
 def _explain(error: BaseException, label: str) -> BaseException:
-    found = re.search(rf"{_MARK}([A-Za-z0-9+/=]+):", str(error))
+    found = re.search(rf"{MARK}([A-Za-z0-9+/=]+):", str(error))
     if found:
         carried = pickle.loads(base64.b64decode(found.group(1)))
         return carried if isinstance(carried, WebtextError) else error

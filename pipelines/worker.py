@@ -9,8 +9,10 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+from typing import TextIO, cast
 
 from webtext.corpus.processes import end_with_parent
+from webtext.pipelines.quiet import QuietStream
 
 
 def main() -> None:
@@ -18,7 +20,9 @@ def main() -> None:
     end_with_parent(int(sys.argv.pop()))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    logging.disable(logging.CRITICAL)  # an error reaches the user through the engine, once
+    # An error reaches the user through the engine, once.
+    logging.disable(logging.CRITICAL)
+    sys.stderr = cast(TextIO, QuietStream(sys.stderr))
     from apache_beam.runners.worker import sdk_worker_main
 
     sdk_worker_main.main(sys.argv)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import socketserver
+import ssl
 import struct
 import threading
 from collections import Counter
@@ -97,6 +98,9 @@ class WildServer:
 
     answers: dict[tuple[str, str], Answer] = field(default_factory=dict)
     requests: Counter[str] = field(default_factory=Counter)
+    under_way: Counter[str] = field(default_factory=Counter)
+    most: Counter[str] = field(default_factory=Counter)
+    """The most requests of a host that were answered at once."""
     over: threading.Event = field(default_factory=threading.Event)
     port: int = 0
 
@@ -111,7 +115,7 @@ class WildServer:
         return {host: "127.0.0.1" for host, _ in self.answers}
 
     @contextlib.contextmanager
-    def running(self) -> Iterator[WildServer]:
+    def running(self, tls: ssl.SSLContext | None = None) -> Iterator[WildServer]:
         wild = self
 
         class Handler(socketserver.BaseRequestHandler):
@@ -123,11 +127,20 @@ class WildServer:
                         name = host.decode().split(":")[0]
                         wild.requests[f"{name}{path}"] += 1
                         answer = wild.answers.get((name, path), says(b"gone", status="404 Not Found"))
-                        answer(self.request, wild)
+                        wild.under_way[name] += 1
+                        wild.most[name] = max(wild.most[name], wild.under_way[name])
+                        try:
+                            answer(self.request, wild)
+                        finally:
+                            wild.under_way[name] -= 1
 
         class Server(socketserver.ThreadingTCPServer):
             daemon_threads = True
             request_queue_size = 128
+
+            def get_request(self) -> tuple[socket.socket, object]:
+                connection, address = super().get_request()
+                return (tls.wrap_socket(connection, server_side=True) if tls else connection), address
 
             def handle_error(self, request: object, client_address: object) -> None:
                 pass
@@ -146,6 +159,9 @@ def read_head(connection: socket.socket) -> bytes:
     head = b""
     while b"\r\n\r\n" not in head:
         data = connection.recv(4096)
+        if data.startswith(b"\x16"):  # TLS spoken to a plain port
+            connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+            return b""
         if not data:
             return b""
         head += data

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from webtext.corpus.config import CONFIG_NAME, Settings, load_settings, render_settings, shaping, store_values
 from webtext.corpus.errors import UsageError, WebtextError
-from webtext.corpus.files import os_errors, write_bytes
+from webtext.corpus.files import TEMPORARY, os_errors, write_bytes
 from webtext.corpus.interrupts import Stop, stop_signals
 from webtext.corpus.lock import corpus_lock, lock_holder
 from webtext.corpus.manifests import Manifest, fingerprint, verify_files
@@ -69,7 +69,7 @@ class Corpus:
         config = self.path / CONFIG_NAME
         with os_errors(self.path):
             if not config.exists():
-                if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+                if self.path.exists() and not _is_empty(self.path):
                     raise WebtextError(
                         f"is no corpus (it has no {CONFIG_NAME})",
                         where=self.path,
@@ -133,10 +133,14 @@ class Corpus:
             refetch: delete pages/ and fetch everything again.
         """
         with self._writing("crawl", settings, Stage.PAGES, raising=False) as wanted, needs("crawl"):
-            from webtext.crawler.fetch.crawl import RULES, make_pages
+            from webtext.crawler.fetch.crawl import RULES, make_pages, pages_inputs
 
             source = self._finished(Stage.LINKS)
-            inputs = {"links": source.identity}
+            archives = [Path(path) for path in replay]
+            inputs = pages_inputs(source.identity, archives)
+            previous = stage_manifest(self.path, Stage.PAGES)
+            if not archives and previous is not None and previous.inputs["links"] == source.identity:
+                inputs = dict(previous.inputs)  # every link has its outcome, from wherever it came
             run = self._begin(Stage.PAGES, wanted, RULES, inputs, settings, redo=redo or refetch)
             if run.done:
                 return _nothing(run)
@@ -145,7 +149,7 @@ class Corpus:
                 self.path,
                 self._files(source, "links/part-"),
                 wanted.crawl,
-                replay=[Path(path) for path in replay],
+                replay=archives,
                 accept_loss=accept_loss,
                 stop=self._stop,
                 refetch=refetch,
@@ -275,7 +279,8 @@ class Corpus:
         Args:
             options: as `webtext.train.trainer.train` takes them (steps, seed, device, …).
         """
-        self._finished(Stage.SHARDS)
+        # The shards themselves are verified by the trainer, which knows those that an earlier run has pinned.
+        verify_files(self.path, self._finished(Stage.SHARDS), lambda name: not name.endswith(".arrow"))
         wanted = self.settings.train
         with needs("train"):
             from webtext.train.trainer import train
@@ -360,6 +365,11 @@ class Corpus:
         if manifest is None:
             raise UsageError(f"{stage} has nothing to read", where=self.path, hint=hint)
         return StageReport.of(manifest, made=False)
+
+
+def _is_empty(folder: Path) -> bool:
+    """Whether a folder holds nothing, or only what a killed `init` left."""
+    return folder.is_dir() and all(TEMPORARY in path.name for path in folder.iterdir())
 
 
 def _made(manifest: Manifest) -> StageReport:

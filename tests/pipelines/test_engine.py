@@ -117,3 +117,10 @@ def test_what_is_not_portable_is_refused(how: str, tmp_path: Path) -> None:
         _ = numbers | beam.Map(str) | beam.io.WriteToText(str(tmp_path / "out"))
     with pytest.raises(ValueError, match=r"portable|terminal"):
         check_portable(pipeline)
+
+
+def test_an_expected_failure_prints_no_traceback(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for workers in (1, 2):
+        with pytest.raises(WebtextError):
+            Engine(workers).each("touch", Touch(tmp_path, "error"), list(range(10)))
+        assert capfd.readouterr().err == ""

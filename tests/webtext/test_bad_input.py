@@ -56,11 +56,11 @@ def spoil(path: Path, how: str) -> None:
 
 
 def contents(corpus: Path) -> dict[str, str]:
-    """All files at rest (parts below work/ are a stage's own business)."""
+    """All files at rest (parts below work/ are a stage's own business, and flags are written into webtext.toml)."""
     return {
         str(path.relative_to(corpus)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(corpus.rglob("*"))
-        if path.is_file() and path.relative_to(corpus).parts[0] not in {"work", "lock"}
+        if path.is_file() and path.relative_to(corpus).parts[0] not in {"work", "lock", "webtext.toml"}
     }
 
 

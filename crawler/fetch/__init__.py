@@ -1,0 +1,1 @@
+"""Links in, pages out: the ledger, the Scrapy spider and its components, WARC."""

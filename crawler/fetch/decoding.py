@@ -1,0 +1,146 @@
+"""Undo a body's Content-Encoding within a bound: what the server sent, as the bytes of the page.
+
+Not for character sets: what comes out is still bytes.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+
+Headers = Sequence[tuple[str, str]]
+"""HTTP header fields in the order in which they came."""
+
+# zstd blocks hold at most 128 kB and can be as small as 4 bytes (RFC 8878): fed so few bytes at a time, a bomb makes at
+# most 16 of them, 2 MB, before the bound is looked at.
+_ZSTD_PIECE = 64
+_ZSTD_WINDOW = 8 << 20  # RFC 9659: the largest window a decoder of Content-Encoding: zstd must accept
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
+class UndecodableBody(Exception):
+    """The body does not decode: its encoding is damaged."""
+
+
+class TooLarge(UndecodableBody):
+    """The body would be larger than the limit once decoded."""
+
+
+class CutShort(UndecodableBody):
+    """The encoded body ends before its end: the answer did not arrive whole."""
+
+
+def decode_body(headers: Headers, body: bytes, limit: int) -> bytes:
+    """The body without its content encodings (RFC 9110, section 8.4), at most `limit` bytes.
+
+    gzip, deflate (with or without zlib's wrapping), br and zstd. An encoding that is not known is taken for none, as
+    browsers do; so is "gzip" over a body without gzip's magic, which whoever recorded it has decoded already. Bytes
+    after the end of the encoded data are ignored.
+
+    Raises:
+        TooLarge: more than `limit` bytes; found without decoding more than a little over `limit`.
+        CutShort: the encoded data end too early.
+        UndecodableBody: the encoded data are damaged.
+    """
+    for encoding in reversed(content_encodings(headers)):
+        if body:
+            body = _DECODERS[encoding](body, limit)
+    if len(body) > limit:
+        raise TooLarge(f"more than {limit:,} bytes")
+    return body
+
+
+def content_encodings(headers: Headers) -> list[str]:
+    """The known encodings of a body, in the order in which they were applied."""
+    fields = [value for name, value in headers if name.lower() == "content-encoding"]
+    words = [word.strip().lower() for value in fields for word in value.split(",")]
+    return [word for word in words if word in _DECODERS]
+
+
+def _gzip(body: bytes, limit: int) -> bytes:
+    if not body.startswith(_GZIP_MAGIC):
+        return body
+    out: list[bytes] = []
+    size = 0
+    while body.startswith(_GZIP_MAGIC):  # members may follow each other
+        part, body = _inflate(body, 31, limit - size)
+        out.append(part)
+        size += len(part)
+    return b"".join(out)
+
+
+def _deflate(body: bytes, limit: int) -> bytes:
+    try:
+        return _inflate(body, zlib.MAX_WBITS, limit)[0]
+    except (TooLarge, CutShort):
+        raise
+    except UndecodableBody:
+        return _inflate(body, -zlib.MAX_WBITS, limit)[0]  # many servers send it raw
+
+
+def _inflate(body: bytes, bits: int, limit: int) -> tuple[bytes, bytes]:
+    """One deflate stream, and what follows it."""
+    decoder = zlib.decompressobj(bits)
+    try:
+        out = decoder.decompress(body, limit + 1)
+    except zlib.error as error:
+        raise UndecodableBody(str(error)) from error
+    if len(out) > limit:
+        raise TooLarge(f"more than {limit:,} bytes")
+    if not decoder.eof:
+        raise CutShort("the compressed body ends too early")
+    return out, decoder.unused_data
+
+
+def _brotli(body: bytes, limit: int) -> bytes:
+    import brotli
+
+    decoder = brotli.Decompressor()
+    out: list[bytes] = []
+    size = 0
+    try:
+        part = decoder.process(body, output_buffer_limit=1 << 16)
+        while part or not decoder.can_accept_more_data():
+            out.append(part)
+            size += len(part)
+            if size > limit:
+                raise TooLarge(f"more than {limit:,} bytes")
+            part = decoder.process(b"", output_buffer_limit=1 << 16)
+    except brotli.error as error:
+        raise UndecodableBody(str(error)) from error
+    if not decoder.is_finished():
+        raise CutShort("the compressed body ends too early")
+    return b"".join(out)
+
+
+def _zstd(body: bytes, limit: int) -> bytes:
+    import zstandard
+
+    decoder = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW).decompressobj()
+    out: list[bytes] = []
+    size = 0
+    try:
+        for start in range(0, len(body), _ZSTD_PIECE):
+            out.append(decoder.decompress(body[start : start + _ZSTD_PIECE]))
+            size += len(out[-1])
+            if size > limit:
+                raise TooLarge(f"more than {limit:,} bytes")
+            if decoder.eof:
+                return b"".join(out)
+    except zstandard.ZstdError as error:
+        raise UndecodableBody(str(error)) from error
+    raise CutShort("the compressed body ends too early")
+
+
+def _identity(body: bytes, limit: int) -> bytes:
+    return body
+
+
+_DECODERS: dict[str, Callable[[bytes, int], bytes]] = {
+    "gzip": _gzip,
+    "x-gzip": _gzip,
+    "deflate": _deflate,
+    "br": _brotli,
+    "zstd": _zstd,
+    "identity": _identity,
+}

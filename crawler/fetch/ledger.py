@@ -1,0 +1,231 @@
+"""pages/ledger.sqlite: what became of each link. Exactly one final outcome a link, through any crash.
+
+The order that makes it so: page bytes, fsync of the segment, then one transaction with the states and the segments'
+committed lengths. A crash before the transaction leaves bytes that nobody counts on (they are cut) and claimed rows
+(they go back to pending).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from webtext.corpus.errors import Balance, WebtextError
+from webtext.corpus.faults import fault_point
+from webtext.corpus.schemas import signed_key, unsigned_key
+from webtext.crawler.fetch.ledger_content import PAGE, PAGES, LedgerContent
+from webtext.crawler.fetch.ledger_file import open_for_reading, open_for_writing, rest
+from webtext.crawler.fetch.records import ResponseRecords
+
+__all__ = ["PAGE", "PAGES", "Ended", "Ledger", "Link", "Placed"]
+
+VERSION = 1
+
+# state: 0 pending, 1 claimed, 2 done. wanted: named by the current links/ (a link may leave it; its page stays).
+_TABLES = """
+CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE segments(number INTEGER PRIMARY KEY, length INTEGER NOT NULL);
+CREATE TABLE links(
+    key INTEGER PRIMARY KEY, url TEXT NOT NULL, domain TEXT NOT NULL, wanted INTEGER NOT NULL, state INTEGER NOT NULL,
+    outcome TEXT, detail TEXT, final_url TEXT, final_key INTEGER, hop INTEGER
+);
+CREATE TABLE responses(
+    key INTEGER NOT NULL, hop INTEGER NOT NULL, url TEXT NOT NULL, status INTEGER NOT NULL, mime TEXT NOT NULL,
+    segment INTEGER NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL, payload_sha256 BLOB NOT NULL,
+    fetched INTEGER NOT NULL, PRIMARY KEY(key, hop)
+) WITHOUT ROWID;
+CREATE INDEX pending ON links(state) WHERE state = 0 AND wanted = 1;
+"""
+
+
+@dataclass(frozen=True)
+class Link:
+    """A link that was claimed."""
+
+    key: int
+    url: str
+
+
+@dataclass(frozen=True)
+class Placed:
+    """The records of one hop, and where the response lies."""
+
+    records: ResponseRecords
+    segment: int
+    offset: int
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What became of a link: `PAGE` with the hops that led to it, the page last, or an outcome with a detail."""
+
+    key: int
+    outcome: str
+    detail: str = ""
+    final_key: int = 0
+    hops: tuple[Placed, ...] = ()
+
+
+class Ledger(LedgerContent):
+    """The ledger of one corpus."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        super().__init__(connection)
+        self.path = path
+
+    @classmethod
+    @contextmanager
+    def writing(cls, path: Path) -> Iterator[Ledger]:
+        """Open for writing, made if it is not there; errors as `ledger_file.open_for_writing`, and for a newer one."""
+        with open_for_writing(path, _TABLES) as db:
+            ledger = cls(path, db)
+            if ledger.meta("version") is None:
+                ledger.set_meta("version", str(VERSION))
+            ledger._check_version()
+            yield ledger
+
+    @classmethod
+    @contextmanager
+    def reading(cls, path: Path) -> Iterator[Ledger]:
+        """Open the ledger of a finished crawl; errors as `ledger_file.open_for_reading`, and for a newer one."""
+        with open_for_reading(path) as db:
+            ledger = cls(path, db)
+            ledger._check_version()
+            yield ledger
+
+    def _check_version(self) -> None:
+        version = int(self.meta("version") or 0)
+        if version > VERSION:
+            raise WebtextError(
+                f"has ledger version {version}; this webtext reads {VERSION}",
+                where=self.path,
+                hint="use the newer webtext that made it",
+            )
+
+    def meta(self, name: str) -> str | None:
+        """A stored note, None where there is none."""
+        row = self._db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def set_meta(self, name: str, value: str | None) -> None:
+        """Store a note, or remove it."""
+        if value is None:
+            self._db.execute("DELETE FROM meta WHERE name = ?", (name,))
+        else:
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES(?, ?)", (name, value))
+
+    @property
+    def links(self) -> str | None:
+        """The identity of the links/ that are wanted; None until all of them are in."""
+        return self.meta("links")
+
+    def segments(self) -> dict[int, int]:
+        """Segment numbers and their committed lengths in bytes."""
+        return dict(self._db.execute("SELECT number, length FROM segments ORDER BY number"))
+
+    def recover(self) -> int:
+        """Make what a dead process had claimed pending again; its number. (`Segments` cuts the files.)"""
+        return self._db.execute("UPDATE links SET state = 0 WHERE state = 1").rowcount
+
+    def want_nothing(self) -> None:
+        """Before a new set of links: none of the known ones is wanted until `add_links` names it again."""
+        self._db.execute("UPDATE links SET wanted = 0 WHERE wanted = 1")
+
+    def add_links(self, table: pa.Table) -> None:
+        """Want these links (columns key, url, domain). New keys are pending; known ones keep their outcome."""
+        rows = zip(
+            map(signed_key, table["key"].to_pylist()),
+            table["url"].to_pylist(),
+            table["domain"].to_pylist(),
+            strict=True,
+        )
+        with self._transaction():
+            # Another spelling of a known key: the outcome stays, the address shown is that of links/.
+            self._db.executemany(
+                "INSERT INTO links(key, url, domain, wanted, state) VALUES(?, ?, ?, 1, 0) "
+                "ON CONFLICT(key) DO UPDATE SET wanted = 1, url = excluded.url, domain = excluded.domain",
+                rows,
+            )
+
+    def claim(self, count: int) -> list[Link]:
+        """Take up to `count` pending links."""
+        rows = self._db.execute(
+            "UPDATE links SET state = 1 WHERE key IN (SELECT key FROM links WHERE state = 0 AND wanted = 1 LIMIT ?) "
+            "RETURNING key, url",
+            (count,),
+        ).fetchall()
+        if rows:
+            fault_point("crawl.claimed")
+        return [Link(unsigned_key(key), url) for key, url in rows]
+
+    def commit(self, results: Sequence[Ended], grown: Mapping[int, int]) -> None:
+        """Make these outcomes final, and the segments' lengths with them: one transaction, after the segments' fsync.
+
+        Raises:
+            Balance: one of the links was not claimed, or has its outcome already.
+        """
+        with self._transaction():
+            updated = self._db.executemany(
+                "UPDATE links SET state = 2, outcome = ?, detail = ?, final_url = ?, final_key = ?, hop = ? "
+                "WHERE key = ? AND state = 1",
+                [_link_row(result) for result in results],
+            ).rowcount
+            if results and updated != len(results):
+                raise Balance(
+                    f"{len(results) - updated} links ended twice", hint="a fault of webtext; please report it"
+                )
+            self._db.executemany(
+                "INSERT INTO responses VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    _response_row(result.key, hop, placed)
+                    for result in results
+                    for hop, placed in enumerate(result.hops)
+                ],
+            )
+            self._db.executemany("INSERT OR REPLACE INTO segments VALUES(?, ?)", list(grown.items()))
+
+    def begin_generation(self) -> None:
+        """A stage begins to change the ledger: what a manifest says of its bytes no longer holds."""
+        number = self._db.execute("PRAGMA user_version").fetchone()[0]
+        self._db.execute(f"PRAGMA user_version = {number + 1}")
+
+    def rest(self) -> None:
+        """The crawl is done: from now on the file's bytes stay as they are, and reading writes nothing beside it."""
+        rest(self._db)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+
+def _link_row(result: Ended) -> tuple[object, ...]:
+    if result.hops:
+        final = result.hops[-1].records.url
+        return (
+            result.outcome,
+            result.detail,
+            final,
+            signed_key(result.final_key),
+            len(result.hops) - 1,
+            signed_key(result.key),
+        )
+    return result.outcome, result.detail, None, None, None, signed_key(result.key)
+
+
+def _response_row(key: int, hop: int, placed: Placed) -> tuple[object, ...]:
+    records = placed.records
+    return (
+        signed_key(key), hop, records.url, records.status, records.mime, placed.segment, placed.offset,
+        len(records.response), bytes.fromhex(records.payload_sha256), int(records.fetched.timestamp()),
+    )  # fmt: skip

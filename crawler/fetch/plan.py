@@ -1,0 +1,56 @@
+"""What one crawl process is told: a JSON file, written by `crawl.make_pages`, read by `process`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from webtext.corpus.config import CrawlSettings
+from webtext.crawler.fetch.warc import SEGMENT_BYTES
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One crawl process. Paths are absolute."""
+
+    pages: Path
+    """The folder of ledger and segments."""
+    settings: CrawlSettings
+    parent: int
+    """The process id with which this process ends."""
+    replay: tuple[Path, ...] = ()
+    replay_index: Path | None = None
+    segment_bytes: int = SEGMENT_BYTES
+    allow_loopback: Mapping[str, str] = field(default_factory=dict)
+    """Only for tests and the demo: host names that may lead to this machine, with the address. No flag reaches it."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {
+            "pages": str(self.pages),
+            "settings": dataclasses.asdict(self.settings),
+            "parent": self.parent,
+            "replay": [str(path) for path in self.replay],
+            "replay_index": None if self.replay_index is None else str(self.replay_index),
+            "segment_bytes": self.segment_bytes,
+            "allow_loopback": dict(self.allow_loopback),
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Plan:
+        """The inverse of `to_json`."""
+        settings: dict[str, Any] = {
+            name: tuple(entry) if isinstance(entry, list) else entry for name, entry in value["settings"].items()
+        }
+        return cls(
+            pages=Path(value["pages"]),
+            settings=CrawlSettings(**settings),
+            parent=value["parent"],
+            replay=tuple(Path(path) for path in value["replay"]),
+            replay_index=None if value["replay_index"] is None else Path(value["replay_index"]),
+            segment_bytes=value["segment_bytes"],
+            allow_loopback=value["allow_loopback"],
+        )

@@ -1,0 +1,133 @@
+"""One crawl in a process of its own: `python -m webtext.crawler.fetch.process PLAN.json`.
+
+A process, because a Twisted reactor runs once only, and because a crawl must be killable. Standard output belongs to
+the parent: JSON lines with counts, at the end perhaps one with an error; standard error to people. It stops on SIGINT
+and SIGTERM with everything finished committed, and does not outlive its parent.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from webtext.corpus.errors import Interrupted, WebtextError
+from webtext.corpus.files import read_json
+from webtext.corpus.processes import end_with_parent
+from webtext.crawler.fetch.ledger import Ledger
+from webtext.crawler.fetch.ledger_file import LEDGER_NAME
+from webtext.crawler.fetch.plan import Plan
+from webtext.crawler.fetch.recorder import Recorder
+from webtext.crawler.fetch.warc import Segments
+
+STOPPED = 130
+"""Exit code after a clean stop with links left to do."""
+
+_CLOSING_SECONDS = 8.0  # for connections and look-ups to end, once everything is committed
+
+
+def main(arguments: list[str]) -> int:
+    """Run the crawl that the plan describes; 0 when no link is left, `STOPPED` after a stop, 1 with an error."""
+    plan = Plan.from_json(read_json(Path(arguments[0])))
+    end_with_parent(plan.parent)
+    try:
+        return crawl(plan)
+    except WebtextError as error:
+        name = "Interrupted" if isinstance(error, Interrupted) else type(error).__name__
+        _tell({"error": {"kind": name, "message": error.message, "where": error.where, "hint": error.hint}})
+        return 1
+
+
+def crawl(plan: Plan) -> int:
+    """Crawl in this process, which can do so once."""
+    from scrapy import signals
+    from scrapy.crawler import AsyncCrawlerProcess
+
+    from webtext.crawler.fetch.components import scrapy_settings
+    from webtext.crawler.fetch.spider import LinkSpider
+
+    with Ledger.writing(plan.pages / LEDGER_NAME) as ledger:
+        ledger.recover()
+        segments = Segments(plan.pages, ledger.segments(), about(plan), plan.segment_bytes)
+        recorder = Recorder(ledger, segments)
+
+        def report() -> None:
+            _tell({"done": recorder.done, "total": recorder.total, "outcomes": dict(sorted(recorder.outcomes.items()))})
+
+        report()
+        process = AsyncCrawlerProcess(scrapy_settings(plan))
+        # What servers do wrong (too much, too little, certificates) is told by outcomes, or is no matter of ours.
+        logging.getLogger("scrapy.core.downloader").setLevel(logging.ERROR)
+        process.crawl(LinkSpider, plan=plan, ledger=ledger, recorder=recorder, report=report)
+        (crawler,) = process.crawlers
+        stopped = _stop_on_signals(crawler)
+
+        def code() -> int:
+            return STOPPED if stopped.is_set() and recorder.done < recorder.total else 0
+
+        def closed() -> None:
+            # Everything is committed. A look-up that hangs in a thread would keep the reactor from ending.
+            if crawler.spider.failure is None:
+                timer = threading.Timer(_CLOSING_SECONDS, lambda: os._exit(code()))
+                timer.daemon = True
+                timer.start()
+
+        crawler.signals.connect(closed, signals.spider_closed)
+        process.start(install_signal_handlers=False)
+        segments.close()
+        failure: BaseException | None = crawler.spider.failure
+        if failure is not None:
+            raise failure
+        return code()
+
+
+def about(plan: Plan) -> dict[str, str]:
+    """What the warcinfo records say about this crawl."""
+    from importlib.metadata import version
+
+    return {
+        "software": f"webtext/{version('webtext')}",
+        "format": "WARC File Format 1.1",
+        "conformsTo": "http://iipc.github.io/warc-specifications/specifications/warc-format/warc-1.1/",
+        "robots": "obey" if plan.settings.obey_robots else "ignore",
+        "http-header-user-agent": plan.settings.user_agent,
+        **({"operator": plan.settings.contact} if plan.settings.contact else {}),
+    }
+
+
+def _stop_on_signals(crawler: Any) -> threading.Event:
+    from twisted.internet import reactor
+
+    stopped = threading.Event()
+
+    def stop() -> None:
+        if crawler.spider is None:
+            reactor.callLater(0.1, stop)
+        else:
+            crawler.spider.dispatcher.stop()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        stopped.set()
+        reactor.callFromThread(stop)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handle)
+    return stopped
+
+
+def _tell(value: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(value) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1:])
+    sys.stderr.flush()
+    # Look-ups may still hang in threads; everything is committed, and they have nothing to say any more.
+    os._exit(code)

@@ -1,0 +1,187 @@
+"""pages/segment-NNNNN.warc.gz: files that only grow, are synced before the ledger counts on them, and are cut after a
+crash to what the ledger counted on.
+
+Record bytes are made in `webtext.crawler.fetch.records`. The readers of other projects (warcio, fastwarc) read them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from webtext.corpus.errors import DamagedFile
+from webtext.corpus.files import os_errors, sync_folder
+from webtext.crawler.fetch.records import (
+    WARC_TIME,
+    StoredResponse,
+    build_record,
+    parse_response,
+    parse_warc_time,
+    record_id,
+)
+from webtext.crawler.fetch.walking import RawRecord, TornRecord, walk
+
+SEGMENT_BYTES = 1_000_000_000
+"""A segment that has grown beyond this is followed by a new one (the WARC specification recommends 1 GB)."""
+
+REFETCH_HINT = "bring the file back from a copy, or begin the crawl anew: webtext crawl CORPUS --refetch"
+
+
+def segment_name(number: int) -> str:
+    """The file name of a segment."""
+    return f"segment-{number:05d}.warc.gz"
+
+
+class Segments:
+    """The segments of one corpus, open for appending. One writer only: the holder of the ledger."""
+
+    def __init__(
+        self, folder: Path, committed: Mapping[int, int], about: Mapping[str, str], limit: int = SEGMENT_BYTES
+    ) -> None:
+        """Cut every segment to its committed length, remove those of which nothing was committed.
+
+        Args:
+            committed: number of the segment to bytes, as the ledger has them.
+            about: what the warcinfo record says (software, robots, …).
+
+        Raises:
+            DamagedFile: a segment is missing or shorter than its committed length.
+        """
+        self._folder = folder
+        self._about = about
+        self._limit = limit
+        self._lengths = dict(committed)
+        self._unsynced: set[int] = set()
+        self._file: io.BufferedWriter | None = None
+        with os_errors(folder):
+            check_lengths(folder, committed)
+            for path in sorted(folder.glob("segment-*.warc.gz")):
+                number = int(path.name.removeprefix("segment-").removesuffix(".warc.gz"))
+                if number not in committed:
+                    path.unlink()
+                elif path.stat().st_size > committed[number]:
+                    with path.open("rb+") as file:
+                        file.truncate(committed[number])
+                        os.fsync(file.fileno())
+        self._number = max(committed, default=-1)
+
+    def append(self, *members: bytes) -> tuple[int, int]:
+        """Append records to the current segment; the number of the segment and the offset of the first.
+
+        They are safe only after `sync`.
+        """
+        with os_errors(self._folder):
+            if self._file is None or self._lengths[self._number] >= self._limit:
+                self._open()
+            file = self._file
+            assert file is not None
+            offset = self._lengths[self._number]
+            for member in members:
+                file.write(member)
+            self._lengths[self._number] = offset + sum(len(member) for member in members)
+            self._unsynced.add(self._number)
+            return self._number, offset
+
+    def sync(self) -> dict[int, int]:
+        """Bring everything appended to the disk; the new length of each segment that grew."""
+        with os_errors(self._folder):
+            if self._file is not None and self._unsynced:
+                self._file.flush()
+                os.fsync(self._file.fileno())
+            grown = {number: self._lengths[number] for number in sorted(self._unsynced)}
+            self._unsynced.clear()
+            return grown
+
+    def close(self) -> None:
+        """Close the file; what was not synced may be lost."""
+        if self._file is not None:
+            # A full disk has been told by the write that met it; closing tries to write the same bytes again.
+            with contextlib.suppress(OSError):
+                self._file.close()
+            self._file = None
+
+    def _open(self) -> None:
+        if self._file is not None:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+        if self._number < 0 or self._lengths[self._number] >= self._limit:
+            self._number += 1
+        path = self._folder / segment_name(self._number)
+        self._file = path.open("ab")
+        if not self._lengths.get(self._number):
+            sync_folder(self._folder)
+            info = self._warcinfo(path.name)
+            self._file.write(info)
+            self._lengths[self._number] = len(info)
+
+    def _warcinfo(self, name: str) -> bytes:
+        fields = [
+            ("WARC-Type", "warcinfo"),
+            ("WARC-Record-ID", f"<{record_id(self._number, 0, '', 'warcinfo')}>"),
+            ("WARC-Date", datetime.now(UTC).strftime(WARC_TIME)),
+            ("WARC-Filename", name),
+            ("Content-Type", "application/warc-fields"),
+        ]
+        return build_record(fields, "".join(f"{name}: {value}\r\n" for name, value in self._about.items()).encode())
+
+
+def check_lengths(folder: Path, committed: Mapping[int, int]) -> None:
+    """DamagedFile where a segment is missing or shorter than the ledger says."""
+    for number, length in committed.items():
+        path = folder / segment_name(number)
+        if not path.is_file():
+            raise DamagedFile("is missing, but the ledger counts on it", where=path, hint=REFETCH_HINT)
+        found = path.stat().st_size
+        if found < length:
+            raise DamagedFile(
+                f"has {found:,} bytes, but the ledger counts on {length:,}", where=path, hint=REFETCH_HINT
+            )
+
+
+def read_record(path: Path, offset: int, length: int) -> StoredResponse:
+    """The response whose record lies at `offset` in a WARC file, `length` bytes long (as the ledger or the CDXJ says).
+
+    Raises:
+        DamagedFile: the file is missing or shorter, or no whole response record lies there.
+    """
+    where = f"{path} at byte {offset:,}"
+    try:
+        raw = read_raw(path, offset, length, keep=-1)
+        return response_of(raw)
+    except (TornRecord, ValueError) as error:
+        raise DamagedFile(f"no whole response record lies here ({error})", where=where, hint=REFETCH_HINT) from error
+
+
+def read_raw(path: Path, offset: int, length: int, keep: int) -> RawRecord:
+    """The one record at `offset`; the first `keep` bytes of its block, all of it where `keep` is negative.
+
+    Raises:
+        TornRecord: it is cut or none.
+    """
+    with os_errors(path), path.open("rb") as file:
+        file.seek(offset)
+        data = file.read(length)
+    if len(data) < length:
+        raise TornRecord(offset, "the file ends before it")
+    record = next(walk(io.BytesIO(data), keep if keep >= 0 else 1 << 40), None)
+    if record is None:
+        raise TornRecord(offset, "nothing lies here")
+    return record
+
+
+def response_of(raw: RawRecord) -> StoredResponse:
+    """The HTTP answer of a record. ValueError where it holds none."""
+    fields = raw.fields
+    if fields.get("warc-type") != "response":
+        raise ValueError(f"the record is a {fields.get('warc-type')}")
+    return parse_response(target_of(fields), raw.block, parse_warc_time(fields.get("warc-date", "")))
+
+
+def target_of(fields: Mapping[str, str]) -> str:
+    """WARC-Target-URI, without the angle brackets that some writers put around it."""
+    return fields.get("warc-target-uri", "").strip("<>")
