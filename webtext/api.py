@@ -123,6 +123,8 @@ class Corpus:
         redo: bool = False,
         refetch: bool = False,
         accept_loss: bool = False,
+        _little_web: Mapping[str, str] | None = None,
+        _clock: str = "",
         **settings: object,
     ) -> StageReport:
         """Fetch every link once: `links/` to `pages/` (WARC and a ledger with one outcome a link).
@@ -138,10 +140,11 @@ class Corpus:
             source = self._finished(Stage.LINKS)
             archives = [Path(path) for path in replay]
             inputs = pages_inputs(source.identity, archives)
-            previous = stage_manifest(self.path, Stage.PAGES)
+            again = redo or refetch
+            previous = None if again else stage_manifest(self.path, Stage.PAGES)
             if not archives and previous is not None and previous.inputs["links"] == source.identity:
                 inputs = dict(previous.inputs)  # every link has its outcome, from wherever it came
-            run = self._begin(Stage.PAGES, wanted, RULES, inputs, settings, redo=redo or refetch)
+            run = self._begin(Stage.PAGES, wanted, RULES, inputs, settings, redo=again)
             if run.done:
                 return _nothing(run)
             manifest = make_pages(
@@ -153,6 +156,8 @@ class Corpus:
                 accept_loss=accept_loss,
                 stop=self._stop,
                 refetch=refetch,
+                allow_loopback=_little_web,
+                clock=_clock,
             )
             return _made(manifest)
 

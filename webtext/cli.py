@@ -42,7 +42,9 @@ AcceptLoss = Annotated[bool, typer.Option("--accept-loss", help="Go on although 
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes. Default: one a core.")]
 Replay = Annotated[
     list[Path] | None,
-    typer.Option("--replay", help="Answer requests from this WARC file instead of the network. May be repeated."),
+    typer.Option(
+        "--replay", metavar="WARC", help="Answer requests from this WARC file instead of the network. May be repeated."
+    ),
 ]
 MinKarma = Annotated[int | None, typer.Option("--min-karma", help="The least karma a link needs. Default 3.")]
 KarmaPolicy = Annotated[str | None, typer.Option("--karma-policy", help="max, sum or first. Default max.")]
@@ -205,12 +207,28 @@ def train(
     micro_batch: Annotated[
         int | None, typer.Option("--micro-batch", help="Sequences at once; the batch itself stays as it is.")
     ] = None,
+    batch_tokens: Annotated[
+        int | None, typer.Option("--batch-tokens", help="Tokens a step. Default: the preset's recipe.")
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option("--learning-rate", help="Its peak. Default: the preset's recipe.")
+    ] = None,
+    save_every: Annotated[int | None, typer.Option("--save-every", help="Steps between two checkpoints.")] = None,
+    eval_every: Annotated[int | None, typer.Option("--eval-every", help="Steps between two validations.")] = None,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
     restart: Annotated[bool, typer.Option("--restart", help="Delete this run and begin again.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a GPT-2 on the shards (runs/NAME/). Goes on from the run's last checkpoint."""
-    options = _given(steps=steps, seed=seed, micro_batch=micro_batch)
+    options = _given(
+        steps=steps,
+        seed=seed,
+        micro_batch=micro_batch,
+        batch_tokens=batch_tokens,
+        learning_rate=learning_rate,
+        save_every=save_every,
+        eval_every=eval_every,
+    )
     report = _open(corpus, create=False).train(run=run, preset=preset, device=device, restart=restart, **options)
     if as_json:
         typer.echo(json.dumps(report.to_json()))
@@ -243,6 +261,26 @@ def status(corpus: Folder, as_json: AsJson = False) -> None:
     """The waterfall of each stage, the fingerprint, the runs, and who is writing now."""
     found = _open(corpus, create=False).status()
     typer.echo(json.dumps(found.to_json()) if as_json else str(found))
+
+
+@app.command(epilog="Example: webtext demo && webtext status webtext-demo/corpus")
+def demo(
+    folder: Annotated[Path, typer.Argument(metavar="[FOLDER]", help="Where everything of the demo lies.")] = Path(
+        "webtext-demo"
+    ),
+    as_json: AsJson = False,
+) -> None:
+    """Walk the whole way over a little web on this machine: minutes, no network (webtext-demo/)."""
+    from webtext.corpus.progress import say
+    from webtext.extras import needs
+
+    with needs("all"):
+        from webtext.demo.run import run_demo
+    report = run_demo(folder, result=say) if as_json else run_demo(folder)
+    if as_json:
+        typer.echo(json.dumps(report.to_json(), ensure_ascii=False))
+    if report.broken:
+        raise typer.Exit(1)
 
 
 def _open(folder: Path, *, create: bool = True) -> Corpus:
