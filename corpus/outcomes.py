@@ -81,8 +81,8 @@ class Outcome(StrEnum):
     QUALITY = "quality"
     DUPLICATE_REDIRECT = "duplicate-redirect"
     # clean
-    DUPLICATE = "duplicate"
-    NEAR_DUPLICATE = "near-duplicate"
+    DUPLICATE = "duplicate"  # the same text at another address of the same site
+    NEAR_DUPLICATE = "near-duplicate"  # nearly the same text, or the same on another site
     CONTAMINATED = "contaminated"
     FORGOTTEN = "forgotten"
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 import os
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 PROGRESS_NAME = "progress.json"
@@ -20,8 +22,14 @@ FILE_SECONDS = 1.0  # between two writes of progress.json
 
 
 def say(message: str) -> None:
-    """One line for the person who watches."""
-    print(message, file=sys.stderr, flush=True)  # noqa: T201
+    """One line for the person who watches; on a terminal it is wrapped between words."""
+    print(_fitted(message) if sys.stderr.isatty() else message, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _fitted(message: str) -> str:
+    columns = os.get_terminal_size(sys.stderr.fileno()).columns or 80
+    fill = partial(textwrap.fill, width=columns, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    return "\n".join(fill(line) for line in message.split("\n"))
 
 
 class Progress:
@@ -152,6 +160,7 @@ def _bar(label: str, total: int | None, unit: str, begun: int) -> Callable[[int 
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
+    from rich.table import Column
 
     bar = Bar(
         TextColumn("{task.description}"),
@@ -159,7 +168,9 @@ def _bar(label: str, total: int | None, unit: str, begun: int) -> Callable[[int 
         MofNCompleteColumn(),
         TextColumn(unit),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        # The note takes what is left of the line: counts and time must stay readable on 80 columns.
+        TextColumn("{task.fields[note]}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
+        expand=True,
         console=Console(stderr=True),
         transient=True,
     )

@@ -58,14 +58,13 @@ DOCUMENTS = pa.schema(
         _field("fetched", TIME),
         _field("source", pa.string()),
         _field("record_id", pa.string()),
-        _field("payload_sha256", pa.string()),
         _field("characters", pa.int32()),
         _field("words", pa.int32()),
     ]
 )
 """documents/ and clean/: one row a page's main text. `canonical` is the address the page names for itself,
-`source` says how it came in (crawl), `record_id` names its WARC record and `payload_sha256` (hex) its payload,
-`characters` and `words` are the quality measures."""
+`source` says how it came in (crawl), `record_id` names its WARC record, `characters` and `words` are the quality
+measures."""
 
 DUPLICATES = pa.schema(
     [

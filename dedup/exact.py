@@ -3,8 +3,8 @@
 The same text is the same hash: xxh3_128 of the UTF-8 text in which each run of ASCII white space is one space, with
 none at the ends. Letters, case and punctuation count. Not for near copies: those are `survivors`' matter.
 
-A copy whose page has the same bytes, too, is a `duplicate`: one page at two addresses. The same text in another page
-(syndicated under another template) is a near copy with a similarity of 1: `near-duplicate`.
+The same text at two addresses of one site is a `duplicate`. On another site it is syndicated, a near copy with a
+similarity of 1, whatever the template around it: `near-duplicate`.
 """
 
 from __future__ import annotations
@@ -27,10 +27,9 @@ def digests(texts: Sequence[str]) -> NDArray[np.uint64]:
     return np.frombuffer(data, ">u8").astype(np.uint64).reshape(-1, 2)
 
 
-def payloads(sha256: Sequence[str]) -> NDArray[np.uint64]:
-    """The upper half of each payload's sha256 (hex); uint64 of shape (documents, 2)."""
-    data = b"".join(bytes.fromhex(digest[:32]) for digest in sha256)
-    return np.frombuffer(data, ">u8").astype(np.uint64).reshape(-1, 2)
+def sites(domains: Sequence[str]) -> NDArray[np.uint64]:
+    """A number for each registered domain, its xxh3_64; uint64 of shape (documents,)."""
+    return np.fromiter((xxhash.xxh3_64_intdigest(domain.encode()) for domain in domains), np.uint64, len(domains))
 
 
 def first_copies(hashes: NDArray[np.uint64]) -> NDArray[np.int64]:

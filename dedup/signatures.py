@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from webtext.corpus.config import DedupSettings
 from webtext.corpus.errors import UsageError
 from webtext.dedup.bands import band_count, band_hashes
-from webtext.dedup.exact import digests, payloads
+from webtext.dedup.exact import digests, sites
 from webtext.dedup.minhash import Permutations, signatures
 from webtext.dedup.parts import matrix
 from webtext.dedup.shingles import blocks, shingles
 from webtext.dedup.verify import sketches
 from webtext.dedup.wikipedia import wikipedia_mark
 
-COLUMNS = ("key", "url", "final_url", "canonical", "title", "text", "karma", "first_posted", "payload_sha256")
+COLUMNS = ("key", "url", "final_url", "canonical", "title", "text", "karma", "first_posted", "domain")
 """The columns of documents/ that a signature is made of."""
 
 NEVER = np.iinfo(np.int64).max
@@ -56,8 +56,8 @@ def sign(documents: pa.Table, settings: DedupSettings) -> pa.Table:
 
     Returns:
         One row a document, in the same order: key, url, karma, length (characters), posted (`schemas.TIME` as a
-        number, `NEVER` where null), payload (2 uint64: the upper half of its sha256), exact (2 uint64), wikipedia (the
-        mark, or empty), shingles (how many), sketch (uint8, one a permutation), band_0 ... (uint64).
+        number, `NEVER` where null), site (uint64), exact (2 uint64), wikipedia (the mark, or empty), shingles (how
+        many), sketch (uint8, one a permutation), band_0 ... (uint64).
     """
     texts: list[str] = documents["text"].to_pylist()
     sizes, sketch, bands = _sketch(texts, settings)
@@ -68,7 +68,7 @@ def sign(documents: pa.Table, settings: DedupSettings) -> pa.Table:
         "karma": documents["karma"],
         "length": np.fromiter(map(len, texts), np.int64, len(texts)),
         "posted": posted,
-        "payload": matrix(payloads(documents["payload_sha256"].to_pylist())),
+        "site": sites(documents["domain"].to_pylist()),
         "exact": matrix(digests(texts)),
         "wikipedia": pa.array(_marks(documents, texts) if settings.wikipedia else [""] * len(texts), pa.string()),
         "shingles": sizes,

@@ -52,15 +52,15 @@ class LineUp:
     """Who is compared with whom, before any comparison.
 
     `rows` gives the row of each document that Wikipedia's marks leave, in the order of preference; `first` the position
-    in `rows` of the first document with the same text; `compared` the row of each place; `payload` (uint64 of shape
-    (total, 2)) the page's bytes by row.
+    in `rows` of the first document with the same text; `compared` the row of each place; `site` (uint64 of shape
+    (total,)) the registered domain by row.
     """
 
     total: int
     rows: Ints
     first: Ints
     compared: Ints
-    payload: NDArray[np.uint64]
+    site: NDArray[np.uint64]
 
     @property
     def places(self) -> NDArray[np.int32]:
@@ -84,9 +84,10 @@ def line_up(signatures: Sequence[pa.Table]) -> LineUp:
     )
     rows = np.flatnonzero(~marked)
     rows = rows[priority(karma[rows], length[rows], posted[rows], key[rows])]
-    first = first_copies(_stacked(signatures, "exact")[rows])
+    exact = np.concatenate([np.empty((0, 2), np.uint64), *(matrix_of(table, "exact") for table in signatures)])
+    first = first_copies(exact[rows])
     is_compared = (first == np.arange(len(rows))) & (shingles[rows] > 0)
-    return LineUp(len(key), rows, first, rows[is_compared], _stacked(signatures, "payload"))
+    return LineUp(len(key), rows, first, rows[is_compared], _joined(signatures, "site", np.uint64))
 
 
 def give_verdicts(
@@ -119,8 +120,8 @@ def give_verdicts(
     is_copy = lined.first != np.arange(len(lined.rows))
     copies, firsts = lined.rows[is_copy], lined.rows[lined.first[is_copy]]
     stays = verdict[firsts] == STAYS
-    same_page = np.all(lined.payload[copies] == lined.payload[firsts], axis=1)
-    verdict[copies] = np.where(stays & same_page, EXACT, NEAR)
+    same_site = lined.site[copies] == lined.site[firsts]
+    verdict[copies] = np.where(stays & same_site, EXACT, NEAR)
     keeper[copies] = np.where(stays, firsts, keeper[firsts])
     jaccard[copies] = np.where(stays, 1.0, jaccard[firsts])
     return Verdicts(verdict, keeper, jaccard)
@@ -159,10 +160,6 @@ def explain(verdicts: Verdicts, signatures: Sequence[pa.Table]) -> pa.Table:
 
 def _joined(tables: Sequence[pa.Table], name: str, dtype: type[Number]) -> NDArray[Number]:
     return np.concatenate([np.empty(0, dtype), *(column(table, name) for table in tables)])
-
-
-def _stacked(tables: Sequence[pa.Table], name: str) -> NDArray[np.uint64]:
-    return np.concatenate([np.empty((0, 2), np.uint64), *(matrix_of(table, name) for table in tables)])
 
 
 def _check_unique(key: NDArray[np.uint64]) -> None:

@@ -117,7 +117,9 @@ def _copies(maker: _Maker, texts: list[list[str]], articles: int) -> None:
         maker.answer(url, page(f"Article {number}", changed))
         maker.link(url, "near-duplicate", score=4)
     maker.answer("http://copy.example/1", page("Article 1", texts[1]))
-    maker.link("http://copy.example/1", "duplicate", score=4)
+    maker.link("http://copy.example/1", "near-duplicate", score=4)
+    maker.answer("https://site1.example/print/1", page("Article 1", texts[1]))
+    maker.link("https://site1.example/print/1", "duplicate", score=4)
     maker.answer("http://short.example/2", b"", 301, Location="https://site2.example/articles/2")
     maker.link("http://short.example/2", "duplicate-redirect")
     # Another spelling of an address that is there: a further line of the same link.

@@ -132,7 +132,7 @@ def _page(row: dict[str, object], pages: Path, limit: int, extractor: IsolatedEx
 
 def _document(row: dict[str, object], page: Extracted) -> dict[str, object]:
     """A row of documents/."""
-    taken = {name: row[name] for name in (*LINK_COLUMNS, "final_url", "fetched", "record_id", "payload_sha256")}
+    taken = {name: row[name] for name in (*LINK_COLUMNS, "final_url", "fetched", "record_id")}
     return {
         **taken,
         "canonical": page.canonical,

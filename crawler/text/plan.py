@@ -22,7 +22,7 @@ from webtext.crawler.text.owners import NO_TIME, owners
 Number = TypeVar("Number", bound=np.generic)
 
 LINK_COLUMNS = ("key", "url", "domain", "karma", "first_posted")
-PAGE_COLUMNS = ("final_url", "final_key", "segment", "offset", "length", "record_id", "payload_sha256", "fetched")
+PAGE_COLUMNS = ("final_url", "final_key", "segment", "offset", "length", "record_id", "fetched")
 
 PLAN = pa.schema(
     [
@@ -33,7 +33,6 @@ PLAN = pa.schema(
         pa.field("offset", pa.int64(), nullable=False),
         pa.field("length", pa.int64(), nullable=False),
         pa.field("record_id", pa.string(), nullable=False),
-        pa.field("payload_sha256", pa.string(), nullable=False),
         pa.field("fetched", TIME, nullable=False),
     ]
 )

@@ -104,7 +104,6 @@ def pages_table(*rows: tuple[int, int], day: int = 1) -> pa.Table:
             "offset": 10 * key % 1_000,
             "length": 10,
             "record_id": f"urn:uuid:{key}",
-            "payload_sha256": f"{key:064x}",
             "fetched": datetime(2025, 1, day, tzinfo=UTC),
         }
         for key, final_key in rows

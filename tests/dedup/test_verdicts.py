@@ -31,8 +31,8 @@ class Same:
         return np.full(len(earlier), 0.9)
 
 
-def signed(*rows: tuple[int, int, int, str, int], payloads: Sequence[int] | None = None) -> pa.Table:
-    """Signatures of documents given as (key, karma, exact, mark, shingles); the same text is the same page."""
+def signed(*rows: tuple[int, int, int, str, int], sites: Sequence[int] = ()) -> pa.Table:
+    """Signatures of documents given as (key, karma, exact, mark, shingles); all on one site by default."""
     key, karma, exact, mark, shingles = (list(column) for column in zip(*rows, strict=True)) if rows else ([],) * 5
     return pa.table(
         {
@@ -41,7 +41,7 @@ def signed(*rows: tuple[int, int, int, str, int], payloads: Sequence[int] | None
             "karma": pa.array(karma, pa.int64()),
             "length": pa.array([9] * len(key), pa.int64()),
             "posted": pa.array([0] * len(key), pa.int64()),
-            "payload": matrix(np.array([(value, 0) for value in payloads or exact], np.uint64).reshape(-1, 2)),
+            "site": pa.array(sites or [1] * len(key), pa.uint64()),
             "exact": matrix(np.array([(0, value) for value in exact], np.uint64).reshape(-1, 2)),
             "wikipedia": pa.array(mark, pa.string()),
             "shingles": pa.array(shingles, pa.int64()),
@@ -78,8 +78,8 @@ def test_a_copy_of_a_document_that_stays_is_a_duplicate() -> None:
     assert (found.verdict.tolist(), found.keeper.tolist(), found.jaccard.tolist()) == ([EXACT, STAYS], [1, -1], [1, 0])
 
 
-def test_the_same_text_in_another_page_is_a_near_copy() -> None:
-    tables = [signed((1, 1, 7, "", 9), (2, 5, 7, "", 9), payloads=[30, 31])]
+def test_the_same_text_on_another_site_is_a_near_copy() -> None:
+    tables = [signed((1, 1, 7, "", 9), (2, 5, 7, "", 9), sites=[30, 31])]
     found = give_verdicts(line_up(tables), NO_BUCKETS, Same, 0.7)
     assert (found.verdict.tolist(), found.keeper.tolist(), found.jaccard.tolist()) == ([NEAR, STAYS], [1, -1], [1, 0])
 

@@ -47,7 +47,7 @@ def _document(number: int) -> Document:
     return {
         "key": xxhash.xxh3_64_intdigest(url.encode()), "url": url, "final_url": url, "canonical": None,
         "domain": "example", "title": "", "text": text, "language": "en", "language_score": 1.0, "karma": 3,
-        "first_posted": day, "fetched": day, "source": "crawl", "record_id": "", "payload_sha256": "",
+        "first_posted": day, "fetched": day, "source": "crawl", "record_id": "",
         "characters": len(text), "words": len(text.split()),
     }  # fmt: skip
 
