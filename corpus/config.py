@@ -72,11 +72,19 @@ class CrawlSettings:
     retries: int = setting(1, "further tries after a network failure or a 5xx answer", shapes=False, low=0, high=10)
 
 
+LANGUAGES = (
+    "any", "af", "ar", "bg", "bn", "ca", "cs", "cy", "da", "de", "el", "en", "es", "et", "fa", "fi", "fr", "gu", "he",
+    "hi", "hr", "hu", "id", "it", "ja", "kn", "ko", "lt", "lv", "mk", "ml", "mr", "ne", "nl", "no", "pa", "pl", "pt",
+    "ro", "ru", "sk", "sl", "so", "sq", "sv", "sw", "ta", "te", "th", "tl", "tr", "uk", "ur", "vi", "zh-cn", "zh-tw",
+)  # fmt: skip
+"""The languages of langdetect's profiles; `any` keeps all."""
+
+
 @dataclass(frozen=True)
 class ExtractSettings:
     """[extract]: what becomes a document."""
 
-    language: str = setting("en", "the language that stays (ISO 639-1, as langdetect names it), or any")
+    language: str = setting("en", "the language that stays, as langdetect names it", choices=LANGUAGES)
     min_language_score: float = setting(0.8, "langdetect's least probability for it", low=0, high=1)
     min_words: int = setting(40, "documents with fewer words are too short", low=0)
     cpu_seconds: float = setting(10.0, "processor time one page may take", low=0.1, high=3_600)
@@ -91,7 +99,7 @@ class DedupSettings:
     shingle_words: int = setting(5, "words a shingle", low=1, high=50)
     permutations: int = setting(128, "MinHash permutations", low=16, high=1_024)
     band_rows: int = setting(6, "signature rows a band: fewer find more candidates, all of which are verified", low=1)
-    seed: int = setting(1, "seed of the permutations (datasketch's default)", low=0)
+    seed: int = setting(1, "seed of the permutations (datasketch's default)", low=0, high=2**32 - 1)
     wikipedia: bool = setting(True, "remove copies of Wikipedia pages")
 
 
@@ -192,7 +200,7 @@ def store_values(path: Path, section: str, values: Mapping[str, Value]) -> None:
     if not values:
         return
     with os_errors(path):
-        document = tomlkit.parse(path.read_text())
+        document = tomlkit.parse(path.read_text(encoding="utf-8"))
     table: Any = document.setdefault(section, tomlkit.table())
     before = {name: table.get(name) for name in values}
     plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}

@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,7 +40,11 @@ def corpus_lock(folder: Path, command: str) -> Iterator[None]:
         os.close(handle)
 
 
+_PATIENCE = 0.5  # seconds: `status` holds the lock for a moment when it looks whether somebody does
+
+
 def _acquire(path: Path) -> int:
+    deadline = time.monotonic() + _PATIENCE
     while True:
         with os_errors(path):
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -47,6 +52,9 @@ def _acquire(path: Path) -> int:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(handle)
+            if time.monotonic() < deadline:
+                time.sleep(0.02)
+                continue
             raise CorpusLocked(
                 f"{_describe(path)} is writing to this corpus",
                 where=path.parent,

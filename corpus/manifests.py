@@ -69,6 +69,19 @@ def fingerprint(finished: Mapping[Stage, Manifest]) -> str | None:
     return identity_of({str(stage): manifest.identity for stage, manifest in finished.items()})
 
 
+def current(finished: Mapping[Stage, Manifest]) -> dict[Stage, Manifest]:
+    """The stages that were made of what their source is now: those after a stage that changed since are older."""
+    found: dict[Stage, Manifest] = {}
+    for stage in Stage:
+        manifest, source = finished.get(stage), stage.source
+        if manifest is None:
+            break
+        if source is not None and manifest.inputs.get(str(source)) != found[source].identity:
+            break
+        found[stage] = manifest
+    return found
+
+
 def read_manifest(path: Path) -> Manifest:
     """Read a stage.json.
 

@@ -144,7 +144,9 @@ def read_progress(folder: Path) -> dict[str, object] | None:
         found = json.loads((folder / PROGRESS_NAME).read_bytes())
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) else None
+    known = {"label": str, "done": int, "unit": str}
+    fits = isinstance(found, dict) and all(isinstance(found.get(name), kind) for name, kind in known.items())
+    return found if fits else None
 
 
 def _clock(seconds: float) -> str:

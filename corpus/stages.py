@@ -77,13 +77,15 @@ class StageRun:
         Raises:
             ChangedSettings: a finished stage has other settings or rules, and `redo` is not set.
         """
+        sweep(corpus, keep="runs")  # a training may be under way
         roll_forward(corpus, stage)
         previous = _previous(corpus, stage, redo=redo)
         run = cls(corpus, stage, settings, rules, inputs, previous, done=False)
         if previous is not None and not redo:
-            _refuse_changes(stage, previous, settings, rules)
+            refuse_changes(stage, previous, settings, rules)
             if dict(previous.inputs) == dict(inputs):
                 _check_presence(corpus, previous)
+                clear_work(corpus, stage)  # of a --redo that was given up
                 run.done = True
                 return run
         # Parts hold for these settings and rules; which inputs they were made of is in their names.
@@ -91,7 +93,6 @@ class StageRun:
         plan_path = run.work / "plan.json"
         if run.work.exists() and (not plan_path.exists() or read_json(plan_path) != plan):
             shutil.rmtree(run.work)
-        sweep(corpus, keep="runs")  # a training may be under way
         if not plan_path.exists():
             write_json(plan_path, plan)
         fault_point("stage.started")
@@ -160,6 +161,11 @@ class StageRun:
         return manifest
 
 
+def publication_pending(corpus: Path, stage: Stage) -> bool:
+    """Whether a publication was decided and not finished (`roll_forward`, for the holder of the lock)."""
+    return (corpus / WORK / stage / "publish.json").exists()
+
+
 def roll_forward(corpus: Path, stage: Stage) -> None:
     """Finish a publication that was decided: move the files, write the manifest, clear work/. Idempotent."""
     work = corpus / WORK / stage
@@ -169,9 +175,12 @@ def roll_forward(corpus: Path, stage: Stage) -> None:
     plan = read_json(journal)
     manifest_path = corpus / stage / MANIFEST_NAME
     manifest_path.unlink(missing_ok=True)  # a reader must not see the old manifest beside new files
+    new = {target for _, target in plan["moves"]}
     for source, target in plan["aside"]:
-        if not (corpus / target).exists():  # else `source` may already be the new file of that name
+        if not (corpus / target).exists():
             _move(corpus, source, target)
+        elif source not in new:  # kept before; else `source` may already be the new file of that name
+            (corpus / source).unlink(missing_ok=True)
     for source, target in plan["moves"]:
         if (corpus / source).exists():
             _move(corpus, source, target)
@@ -217,7 +226,8 @@ def _previous(corpus: Path, stage: Stage, *, redo: bool) -> Manifest | None:
         raise
 
 
-def _refuse_changes(stage: Stage, previous: Manifest, settings: Mapping[str, Any], rules: Mapping[str, Any]) -> None:
+def refuse_changes(stage: Stage, previous: Manifest, settings: Mapping[str, Any], rules: Mapping[str, Any]) -> None:
+    """Raise `ChangedSettings`, with the name, where a finished stage has other settings or rules than those now."""
     for label, before, now in (("setting", previous.settings, settings), ("rules", previous.rules, rules)):
         for name in sorted({*before, *now}):
             if before.get(name) != now.get(name):

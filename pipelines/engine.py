@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, redirect_stderr
+from contextlib import ExitStack, contextmanager, redirect_stderr, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TextIO, TypeVar, cast
@@ -117,7 +117,8 @@ class Engine:
         if self.workers == 1:
             return FnApiRunner()
         # The runner's own multi_processing mode is this with Beam's worker: ours dies with its parent.
-        command = f"exec {shlex.quote(sys.executable)} -m webtext.pipelines.worker {os.getpid()}"
+        # -P: what lies in the working directory must not hide a library.
+        command = f"exec {shlex.quote(sys.executable)} -P -m webtext.pipelines.worker {os.getpid()}"
         environment = environments.SubprocessSDKEnvironment.from_command_string(command)
         return FnApiRunner(default_environment=environment)
 
@@ -212,11 +213,10 @@ def _run(pipeline: beam.Pipeline, label: str, *, workers: int) -> None:
         except BaseException as error:  # noqa: BLE001 - carried to the waiting thread
             failure.append(error)
 
-    before = {child.pid for child in psutil.Process().children()}
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # what matters arrives as an exception
     thread = threading.Thread(target=work, name=f"beam {label}", daemon=True)
     thread.start()
-    watch = _Watch(before)
+    watch = _Watch()
     with _quiet_threads(), redirect_stderr(cast(TextIO, QuietStream(sys.stderr))):
         try:
             while thread.is_alive():
@@ -224,11 +224,11 @@ def _run(pipeline: beam.Pipeline, label: str, *, workers: int) -> None:
                 if workers > 1:  # else a child that ends is an extractor, whose end is its owner's business
                     watch.look(label)
         except BaseException:
-            _end_workers(before)
+            _end_workers()
             thread.join(5)
             raise
         if failure:
-            _end_workers(before)
+            _end_workers()
             raise _explain(failure[0], label) from failure[0]
 
 
@@ -256,14 +256,13 @@ class _Watch:
 
     GRACE = 10.0  # seconds between the first worker's ordinary end and the end of the pipeline: measured below 1
 
-    def __init__(self, before: set[int]) -> None:
-        self._before = before
+    def __init__(self) -> None:
         self._seen: set[int] = set()
         self._missed: float | None = None
 
     def look(self, label: str) -> None:
         """Raise where a worker has been gone for longer than a pipeline takes to end."""
-        now = {child.pid for child in psutil.Process().children()} - self._before
+        now = {worker.pid for worker in _workers()}
         self._seen |= now
         if self._seen <= now:
             return
@@ -279,15 +278,27 @@ def _lost_worker(label: str) -> WebtextError:
     )
 
 
-def _end_workers(before: set[int]) -> None:
+_OURS = ("webtext.pipelines.worker", "webtext.crawler.text.child")
+"""The modules that worker processes run; other children of this process are their starter's business."""
+
+
+def _workers() -> list[psutil.Process]:
+    """The worker processes of this process."""
+    found = []
+    for child in psutil.Process().children():
+        with suppress(psutil.Error):
+            if any(module in child.cmdline() for module in _OURS):
+                found.append(child)
+    return found
+
+
+def _end_workers() -> None:
     """End the worker processes of this pipeline, and what they started."""
-    workers = [child for child in psutil.Process().children() if child.pid not in before]
+    workers = _workers()
     below = [process for worker in workers for process in _children(worker)]
     for process in [*workers, *below]:
-        try:
+        with suppress(psutil.NoSuchProcess):
             process.kill()
-        except psutil.NoSuchProcess:
-            continue
     psutil.wait_procs([*workers, *below], timeout=5)
 
 

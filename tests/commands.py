@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -23,12 +24,17 @@ def webtext(*arguments: object, fault: str | None = None, expect: int | None = 0
 
 
 def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "webtext.cli", *map(str, arguments)]
+    return [sys.executable, "-P", "-m", "webtext.cli", *map(str, arguments)]
+
+
+MARK = "WEBTEXT_TEST_OF"
+"""In the environment of all that a test process starts, and of what that starts: how leftovers are known."""
 
 
 def environment(fault: str | None = None) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name != "WEBTEXT_FAULT"}
-    return {**kept, "OMP_NUM_THREADS": "1", **({"WEBTEXT_FAULT": fault} if fault else {})}
+    own = {"OMP_NUM_THREADS": "1", MARK: str(os.getpid())}
+    return {**kept, **own, **({"WEBTEXT_FAULT": fault} if fault else {})}
 
 
 def status(corpus: Path) -> dict[str, Any]:
@@ -36,16 +42,13 @@ def status(corpus: Path) -> dict[str, Any]:
     return found
 
 
-def processes_of(corpus: Path) -> list[str]:
-    """Command lines of living processes that work for this corpus, or for a webtext that has ended."""
+def leftovers() -> list[str]:
+    """Command lines of the living processes that commands of this test process have started, or their children."""
     found = []
-    for process in psutil.process_iter(["cmdline", "ppid", "status"]):
-        line = " ".join(process.info["cmdline"] or [])
-        if process.info["status"] == psutil.STATUS_ZOMBIE or process.pid == os.getpid():
-            continue
-        orphan = "webtext." in line and process.info["ppid"] == 1
-        if orphan or (str(corpus) in line and "pytest" not in line):
-            found.append(line)
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get(MARK) == str(os.getpid()) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(" ".join(process.cmdline()))
     return found
 
 

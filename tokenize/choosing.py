@@ -15,6 +15,7 @@ import pyarrow as pa
 from webtext.corpus.config import TokenizeSettings
 from webtext.corpus.errors import DamagedFile, UsageError
 from webtext.corpus.files import file_sha256, open_parquet, write_bytes
+from webtext.corpus.manifests import Manifest
 from webtext.corpus.progress import progress, say, watched
 from webtext.corpus.schemas import DOCUMENTS
 from webtext.corpus.stages import StageRun
@@ -57,15 +58,25 @@ def choose_vocabulary(
     return vocabulary
 
 
-def stated(settings: TokenizeSettings) -> str:
+def stated(settings: TokenizeSettings, previous: Manifest | None) -> str:
     """What a manifest says of the setting `tokenizer`: a path is no content, the tokenizer's fingerprint is.
+
+    A corpus that was made with a given tokenizer has it in its own tokenizer/: the path need not be there any more.
 
     Raises:
         UsageError: there is nothing at the path.
+        WebtextError: OpenAI's vocabulary is not to be found.
         DamagedFile: what is there is no tokenizer.
     """
-    named = settings.tokenizer in ("train", "gpt2")
-    return settings.tokenizer if named else f"given {_given(settings).fingerprint}"
+    before = "" if previous is None else str(previous.settings.get("tokenizer"))
+    if settings.tokenizer == "train" or settings.tokenizer == before:
+        return settings.tokenizer
+    if settings.tokenizer == "gpt2":
+        gpt2_vocabulary()
+        return settings.tokenizer
+    if before.startswith("given ") and not Path(settings.tokenizer).expanduser().exists():
+        return before
+    return f"given {_given(settings).fingerprint}"
 
 
 def _given(settings: TokenizeSettings) -> Vocabulary:

@@ -20,21 +20,20 @@ webtext.corpus.errors.WebtextError: ...: pages is not finished
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from webtext.corpus.config import CONFIG_NAME, Settings, load_settings, render_settings, shaping, store_values
 from webtext.corpus.errors import UsageError, WebtextError
-from webtext.corpus.files import TEMPORARY, os_errors, write_bytes
-from webtext.corpus.interrupts import Stop, stop_signals
+from webtext.corpus.files import os_errors
+from webtext.corpus.interrupts import stop_signals
 from webtext.corpus.lock import corpus_lock, lock_holder
-from webtext.corpus.manifests import Manifest, fingerprint, verify_files
+from webtext.corpus.manifests import Manifest, current, fingerprint, verify_files
 from webtext.corpus.outcomes import Stage
 from webtext.corpus.progress import read_progress, say
-from webtext.corpus.stages import StageRun, roll_forward, stage_manifest
+from webtext.corpus.stages import StageRun, publication_pending, roll_forward, stage_manifest
 from webtext.extras import needs
+from webtext.folder import SECTIONS, CorpusFolder
 from webtext.reports import StageReport, Status
 
 if TYPE_CHECKING:
@@ -42,51 +41,12 @@ if TYPE_CHECKING:
 
 Paths = Sequence[str | os.PathLike[str]]
 
-# The section of webtext.toml that shapes each stage.
-SECTIONS: Mapping[Stage, str] = {
-    Stage.LINKS: "links",
-    Stage.PAGES: "crawl",
-    Stage.DOCUMENTS: "extract",
-    Stage.CLEAN: "dedup",
-    Stage.SHARDS: "tokenize",
-}
 
+class Corpus(CorpusFolder):
+    """A corpus folder, with its steps. See `CorpusFolder` for how it is opened.
 
-class Corpus:
-    """A corpus folder.
-
-    Args:
-        path: the folder. One that does not exist yet, or is empty, becomes a corpus with the defaults.
-        create: False refuses a folder that is no corpus yet.
-
-    Raises:
-        WebtextError: the folder holds other things than a corpus, or cannot be written.
-        UsageError: its webtext.toml has an unknown or wrong setting.
+    Every step takes settings of its section of webtext.toml as keywords; those that shape content are written there.
     """
-
-    def __init__(self, path: str | os.PathLike[str], *, create: bool = True) -> None:
-        self.path = Path(path)
-        config = self.path / CONFIG_NAME
-        with os_errors(self.path):
-            if not config.exists():
-                if self.path.exists() and not _is_empty(self.path):
-                    raise WebtextError(
-                        f"is no corpus (it has no {CONFIG_NAME})",
-                        where=self.path,
-                        hint="name a corpus, or a new or empty folder to make one",
-                    )
-                if not create:
-                    raise WebtextError(
-                        "there is no corpus here", where=self.path, hint=f"make one with: webtext init {self.path}"
-                    )
-                self.path.mkdir(parents=True, exist_ok=True)
-                write_bytes(config, render_settings(Settings()).encode())
-        self.settings  # noqa: B018 - a wrong webtext.toml is told now, not at the first stage
-
-    @property
-    def settings(self) -> Settings:
-        """What webtext.toml says now, over the defaults."""
-        return load_settings(self.path / CONFIG_NAME)
 
     def links(
         self,
@@ -100,13 +60,15 @@ class Corpus:
 
         Sources add up: with one more dump only that one is read, and the result equals reading all at once.
         """
-        with self._writing("links", settings, Stage.LINKS) as wanted:
+        with self._writing("links", settings, Stage.LINKS) as wanted, needs("crawl"):
+            from webtext.crawler.reddit.dumps import find_sources
+            from webtext.pipelines.engine import Engine
+            from webtext.pipelines.links import RULES, links_inputs, make_links
+
             if not sources:
-                return self._standing(Stage.LINKS, "name at least one dump: webtext links CORPUS SOURCE…")
-            with needs("crawl"):
-                from webtext.crawler.reddit.dumps import find_sources
-                from webtext.pipelines.engine import Engine
-                from webtext.pipelines.links import RULES, links_inputs, make_links
+                hint = "name at least one dump: webtext links CORPUS SOURCE…"
+                standing = self._standing(Stage.LINKS, wanted, RULES, redo=redo, hint=hint)
+                return StageReport.of(standing, made=False)
             dumps = find_sources([Path(source) for source in sources])
             roll_forward(self.path, Stage.LINKS)
             previous = None if redo else stage_manifest(self.path, Stage.LINKS)
@@ -228,6 +190,8 @@ class Corpus:
         Args:
             retrain: make a new tokenizer; otherwise a corpus that grows keeps the one it has.
         """
+        if settings.get("tokenizer", "train") not in ("train", "gpt2"):
+            settings["tokenizer"] = str(Path(str(settings["tokenizer"])).expanduser().absolute())
         with self._writing("tokenize", settings, Stage.SHARDS) as wanted, needs("tokenize"):
             from webtext.pipelines.engine import Engine
             from webtext.pipelines.tokenize import RULES, make_shards
@@ -235,7 +199,7 @@ class Corpus:
 
             source = self._finished(Stage.CLEAN)
             inputs = {"clean": source.identity}
-            said = {"tokenizer": stated(wanted.tokenize)}
+            said = {"tokenizer": stated(wanted.tokenize, None if redo else stage_manifest(self.path, Stage.SHARDS))}
             run = self._begin(Stage.SHARDS, wanted, RULES, inputs, settings, redo=redo or retrain, stated=said)
             if run.done:
                 return _nothing(run)
@@ -269,6 +233,7 @@ class Corpus:
         for section in given:
             if section not in SECTIONS.values():
                 raise UsageError(f"build has no section {section!r}", hint=f"one of {', '.join(SECTIONS.values())}")
+        self._check_early(given, replay)
         common: dict[str, Any] = {"accept_loss": accept_loss}
         return [
             self.links(*sources, workers=workers, **common, **given.get("links", {})),
@@ -278,14 +243,32 @@ class Corpus:
             self.tokenize(workers=workers, **common, **given.get("tokenize", {})),
         ]
 
+    def _check_early(self, given: Mapping[str, Mapping[str, Any]], replay: Paths) -> None:
+        """Find at once what a later stage would refuse only after hours."""
+        settings = self.settings
+        for section, values in given.items():
+            settings = settings.with_values(section, values, where="webtext build")
+        for path in replay:
+            with os_errors(path), Path(path).open("rb"):
+                pass
+        with needs("tokenize"):
+            from webtext.tokenize.choosing import stated
+        stated(settings.tokenize, stage_manifest(self.path, Stage.SHARDS))
+
     def train(self, *, run: str = "default", preset: str | None = None, **options: Any) -> TrainReport:
         """Train a GPT-2 on the shards: `shards/` to `runs/RUN/`. Goes on from the run's last checkpoint.
 
         Args:
             options: as `webtext.train.trainer.train` takes them (steps, seed, device, …).
         """
+        if publication_pending(self.path, Stage.SHARDS):
+            with corpus_lock(self.path, "train"):
+                roll_forward(self.path, Stage.SHARDS)
+        shards = stage_manifest(self.path, Stage.SHARDS)
+        if shards is None:
+            raise WebtextError("shards is not finished", where=self.path, hint="run webtext tokenize first")
         # The shards themselves are verified by the trainer, which knows those that an earlier run has pinned.
-        verify_files(self.path, self._finished(Stage.SHARDS), lambda name: not name.endswith(".arrow"))
+        verify_files(self.path, shards, lambda name: not name.endswith(".arrow"))
         wanted = self.settings.train
         with needs("train"):
             from webtext.train.trainer import train
@@ -293,7 +276,7 @@ class Corpus:
         with os_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
         options.update(default_preset=wanted.preset, default_seed=wanted.seed)
-        with corpus_lock(folder, f"train --run {run}"), stop_signals(raising=False) as stop:
+        with corpus_lock(folder, f"train --run {run}"), stop_signals(raising=False) as stop, os_errors(folder):
             return train(self.path, run=run, preset=preset, stop=stop, **options)
 
     def generate(self, prompt: str = "", *, run: str = "default", **options: Any) -> list[str]:
@@ -315,66 +298,13 @@ class Corpus:
         writer = lock_holder(self.path)
         return Status(
             corpus=str(self.path),
-            fingerprint=fingerprint(finished),
+            fingerprint=fingerprint(current(finished)),
             stages=tuple(StageReport.of(manifest, made=False) for manifest in finished.values()),
-            unfinished=tuple(str(stage) for stage in Stage if stage not in finished),
+            unfinished=tuple(str(stage) for stage in Stage if stage not in current(finished)),
             runs=runs_of(self.path),
             writer=writer,
             progress=read_progress(self.path) if writer is not None else None,
         )
-
-    @contextmanager
-    def _writing(
-        self, command: str, flags: Mapping[str, object], stage: Stage, *, raising: bool = True
-    ) -> Iterator[Settings]:
-        """Hold the lock and catch the stop signals; give the settings with `flags` over them."""
-        with corpus_lock(self.path, command), stop_signals(raising=raising) as stop:
-            self._stop: Stop = stop
-            yield self.settings.with_values(SECTIONS[stage], flags, where=f"webtext {command}")
-
-    def _begin(
-        self,
-        stage: Stage,
-        settings: Settings,
-        rules: Mapping[str, Any],
-        inputs: Mapping[str, Any],
-        flags: Mapping[str, object],
-        *,
-        redo: bool,
-        stated: Mapping[str, str] | None = None,
-    ) -> StageRun:
-        """Begin a stage; `stated` is what its manifest says instead of settings that are no content (paths)."""
-        section = SECTIONS[stage]
-        content = shaping(getattr(settings, section)) | dict(stated or {})
-        run = StageRun.begin(self.path, stage, settings=content, rules=rules, inputs=inputs, redo=redo)
-        # A flag that shapes content is what the next command must agree with; one that was refused is not.
-        stored = {name: getattr(getattr(settings, section), name) for name in flags if name in content}
-        store_values(self.path / CONFIG_NAME, section, stored)
-        return run
-
-    def _finished(self, stage: Stage) -> Manifest:
-        roll_forward(self.path, stage)
-        manifest = stage_manifest(self.path, stage)
-        if manifest is None:
-            raise WebtextError(f"{stage} is not finished", where=self.path, hint=f"run webtext {stage.command} first")
-        return manifest
-
-    def _files(self, manifest: Manifest, prefix: str) -> list[Path]:
-        """The verified files of a finished stage whose names begin with `prefix`."""
-        verify_files(self.path, manifest)
-        return [self.path / name for name in sorted(manifest.files) if name.startswith(prefix)]
-
-    def _standing(self, stage: Stage, hint: str) -> StageReport:
-        roll_forward(self.path, stage)
-        manifest = stage_manifest(self.path, stage)
-        if manifest is None:
-            raise UsageError(f"{stage} has nothing to read", where=self.path, hint=hint)
-        return StageReport.of(manifest, made=False)
-
-
-def _is_empty(folder: Path) -> bool:
-    """Whether a folder holds nothing, or only what a killed `init` left."""
-    return folder.is_dir() and all(TEMPORARY in path.name for path in folder.iterdir())
 
 
 def _made(manifest: Manifest) -> StageReport:

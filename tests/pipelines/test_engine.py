@@ -37,6 +37,12 @@ class Touch:
         return "not wanted"
 
 
+@pytest.fixture(autouse=True)
+def workers_find_this_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers do not look into the working directory, and `Touch` is no part of webtext."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+
+
 def left_over() -> list[int]:
     return [child.pid for child in psutil.Process().children(recursive=True)]
 

@@ -23,7 +23,8 @@ MAY_IMPORT = {
     "crawler": {"corpus"},
     "train": {"corpus", "tokenize"},
     "pipelines": {"corpus", "dedup", "tokenize", "crawler"},
-    "webtext": {"corpus", "dedup", "tokenize", "crawler", "train", "pipelines"},
+    "demo": {"corpus", "dedup", "tokenize", "crawler", "train", "pipelines"},
+    "webtext": {"corpus", "dedup", "tokenize", "crawler", "train", "pipelines", "demo"},
 }
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from commands import command, environment, litter, processes_of, status, webtext
+from commands import command, environment, leftovers, litter, status, webtext
 from walks import STAGES, TRAIN, Walk
 
 from webtext.corpus.faults import POINTS
@@ -35,13 +35,13 @@ CASES = [
 ]
 
 
-def settled(corpus: Path) -> None:
+def settled() -> None:
     """No process of a killed command is left (its workers notice within a second)."""
     for _ in range(100):
-        if not processes_of(corpus):
+        if not leftovers():
             return
         time.sleep(0.1)
-    assert processes_of(corpus) == []
+    assert leftovers() == []
 
 
 def identities(corpus: Path) -> dict[str, str]:
@@ -57,13 +57,13 @@ def test_killed_at_a_fault_point(walk: Walk, at: At, point: str, stage: str, tur
     killed = webtext(stage, corpus, *walk.arguments(stage), *workers, fault=f"{point}:{turn}", expect=None)
     if turn == 1:
         assert killed.returncode != 0, f"{stage} never passes {point}"
-    settled(corpus)
+    settled()
     # Also with another number of workers than the run that was killed.
     workers = () if stage == "crawl" else ("--workers", 3 - turn)
     webtext(stage, corpus, *walk.arguments(stage), *workers)
     assert identities(corpus) == identities(walk.after[stage])
     assert litter(corpus) == []
-    assert processes_of(corpus) == []
+    assert leftovers() == []
 
 
 @pytest.mark.kill
@@ -85,7 +85,7 @@ def test_killed_at_random_moments(walk: Walk, tmp_path: Path) -> None:
                 running.send_signal(signal.SIGKILL)
                 running.communicate()
                 kills += 1
-                settled(corpus)
+                settled()
                 continue
             assert running.returncode == 0, told
             break

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from commands import command, environment, litter, processes_of, status, webtext
+from commands import command, environment, leftovers, litter, status, webtext
 from small_web import write_dump
 from walks import Walk
 
@@ -61,7 +61,7 @@ STAGES_ON_DISK = ("links", "pages", "documents", "clean", "shards")
 
 def test_nothing_is_left_behind(walk: Walk) -> None:
     assert litter(walk.corpus) == []
-    assert processes_of(walk.corpus) == []
+    assert leftovers() == []
 
 
 def test_a_finished_corpus_is_left_alone(walk: Walk, tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_a_signal_stops_cleanly_and_says_how_to_go_on(walk: Walk, at: At, stage:
     assert running.returncode == 1, told
     assert "the same command goes on where it was" in told
     assert "Traceback" not in told
-    assert processes_of(corpus) == []
+    assert leftovers() == []
     webtext(stage, corpus, *walk.arguments(stage))
     on_disk = {"crawl": "pages", "extract": "documents"}[stage]
     expected = status(walk.corpus)["stages"][on_disk]["identity"]
