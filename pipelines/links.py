@@ -18,16 +18,17 @@ from typing import Any
 import pyarrow as pa
 
 from webtext.corpus.config import LinksSettings
-from webtext.corpus.errors import DamagedFile, WebtextError
+from webtext.corpus.errors import ChangedSettings, DamagedFile, WebtextError
 from webtext.corpus.faults import fault_point
 from webtext.corpus.files import file_sha256, open_parquet, read_json, write_json, write_parquet
 from webtext.corpus.manifests import Manifest
 from webtext.corpus.outcomes import COUNTED_ONLY
 from webtext.corpus.schemas import LINKS, OUTCOMES
-from webtext.corpus.stages import StageRun
+from webtext.corpus.stages import OUTCOMES_FOLDER, StageRun
 from webtext.crawler.reddit import select
 from webtext.crawler.reddit.dumps import BLOCK_BYTES, Source
 from webtext.crawler.reddit.lines import BLANK, LINES, OBJECTS, decide_lines
+from webtext.crawler.reddit.urls import suffix_list
 from webtext.pipelines.engine import Engine
 from webtext.pipelines.links_scan import COUNTS, FOLDER, LineFile, scan_dumps
 from webtext.pipelines.sorted_output import ROWS_PER_FILE, read_key_range, sorted_output
@@ -41,7 +42,7 @@ RANGE_ROWS = 250_000  # lines a key range, about: 50 MB in memory, 2 s of work
 def links_inputs(sources: Sequence[Source], previous: Manifest | None) -> dict[str, Any]:
     """The inputs of the stage: the sha256 of the dumps given now and of those that it was made of before.
 
-    Without `previous` it is made of the dumps given now alone (`--redo`).
+    Without `previous` it is made of the dumps given now alone (`--redo`, which then has to name all of them).
     """
     known = previous.inputs.get("sources", ()) if previous is not None else ()
     return {"sources": sorted({*known, *(source.sha256 for source in sources)})}
@@ -61,15 +62,18 @@ def make_links(
 
     Args:
         run: begun with `links_inputs(sources, …)`.
-        redo: read the given dumps again even where their lines are known.
+        redo: read the given dumps, which must be all of them, again even where their lines are known.
 
     Raises:
         DamagedFile: a dump or a line file is damaged, or a dump holds no submissions.
         WebtextError: a dump of before is needed again.
+        ChangedSettings: a redo would drop a dump of before.
         LossAlarm: see `webtext.corpus.outcomes`.
     """
     wanted: list[str] = list(run.inputs["sources"])
     given = {source.sha256: source for source in sources}
+    if redo:
+        _refuse_to_drop(run, given)
     known = {sha: _known(run, sha, given, redo=redo) for sha in wanted}
     missing = [sha for sha in wanted if not known[sha] and sha not in given]
     if missing:
@@ -112,6 +116,7 @@ def make_links(
         facts={name: counts[name] for name in ("lines", BLANK, OBJECTS)},
         run={
             "workers": engine.workers,
+            "suffixes": suffix_list(),
             "sources": {sha: given[sha].path.name if sha in given else _name(run, sha) for sha in wanted},
         },
         accept_loss=accept_loss,
@@ -137,6 +142,20 @@ def _known(run: StageRun, sha: str, given: Mapping[str, Source], *, redo: bool) 
                 hint=f"its dump has to be read again: name {_name(run, sha)} in this command",
             )
     return found
+
+
+def _refuse_to_drop(run: StageRun, given: Mapping[str, Source]) -> None:
+    """Dumps of before that are not given now would go with all their links, without a word."""
+    before = set(run.previous.inputs["sources"]) if run.previous is not None else set()
+    before.update(counts.parent.name for counts in (run.corpus / FOLDER).glob(f"*/{COUNTS}"))  # the manifest is damaged
+    dropped = ", ".join(sorted(_name(run, sha) for sha in before - given.keys()))
+    if dropped:
+        raise ChangedSettings(
+            f"--redo would drop what the stage has from other dumps: {dropped}",
+            where="webtext links",
+            hint=f"name all dumps in one command: those given now and {dropped}; to start over from fewer, first "
+            f"delete {run.folder} and {run.corpus / OUTCOMES_FOLDER / 'links-*.parquet'}",
+        )
 
 
 def _name(run: StageRun, sha: str) -> str:
@@ -183,7 +202,7 @@ def _decide(run: StageRun, lines: Sequence[LineFile], settings: LinksSettings, e
     """Decide every key; keys are hashes, so equal ranges of them hold about as many lines."""
     number = max(1, -(-sum(_rows(file.path) for file in lines) // RANGE_ROWS))
     edges = [(place << 64) // number for place in range(number + 1)]
-    made_of = [file.sha256 for file in lines]
+    made_of = [suffix_list(), *(file.sha256 for file in lines)]
     ranges = [_Range(low, high - 1, run.part("decided", made_of, low, high)) for low, high in itertools.pairwise(edges)]
     engine.each(
         "links: decide",

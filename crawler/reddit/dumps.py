@@ -5,7 +5,6 @@ It knows files and newlines, not JSON: what a line holds is `webtext.crawler.red
 
 from __future__ import annotations
 
-import bz2
 import glob
 import gzip
 import lzma
@@ -21,12 +20,12 @@ import zstandard
 
 from webtext.corpus.errors import DamagedFile, UsageError, WebtextError
 from webtext.corpus.files import file_sha256, os_errors
-from webtext.crawler.reddit.zstd_frames import check_frames, is_zstd
+from webtext.crawler.reddit.streams import BZ2_MAGIC, XZ_MAGIC, Streams
+from webtext.crawler.reddit.zstd_frames import FETCH_AGAIN, check_frames, is_zstd
 
 BLOCK_BYTES = 32 << 20  # about 5,000 submissions of 2024, 25,000 of 2007
 MAX_LINE = 8 * BLOCK_BYTES  # the longest real record is below 2 MB; a file without newlines is no dump
 _READ = 1 << 20
-_HINT = "fetch it again, and compare its size or checksum with the publisher's"
 MAX_WINDOW = 1 << 31  # Pushshift's dumps are made with --long=31, far above a decoder's default
 
 ENDINGS = (".zst", ".xz", ".bz2", ".gz", ".ndjson", ".jsonl", ".json")
@@ -151,26 +150,26 @@ def _source(path: Path) -> Source:
     if not stat.S_ISREG(status.st_mode):
         raise WebtextError("is no regular file, so it cannot be read again after an interruption", where=path)
     if status.st_size == 0:
-        raise DamagedFile("is empty", where=path, hint=_HINT)
+        raise DamagedFile("is empty", where=path, hint=FETCH_AGAIN)
     with path.open("rb") as file:
         start = file.read(8)
         file.seek(-min(status.st_size, 4), 2)
         end = file.read()
     kind = _kind(start)
     if path.suffix in (".zst", ".xz", ".bz2", ".gz") and path.suffix != kind:
-        raise DamagedFile(f"is no {path.suffix} file: its first bytes are {start!r}", where=path, hint=_HINT)
+        raise DamagedFile(f"is no {path.suffix} file: its first bytes are {start!r}", where=path, hint=FETCH_AGAIN)
     if kind == ".zst":
         check_frames(path)
     # "YZ" ends a stream; zeros by fours may follow (the .xz format, sections 2.1.2.4 and 2.2).
     if kind == ".xz" and not end.endswith((b"YZ", b"\0\0\0\0")):
-        raise DamagedFile(f"is cut off at byte {status.st_size:,}", where=path, hint=_HINT)
+        raise DamagedFile(f"is cut off at byte {status.st_size:,}", where=path, hint=FETCH_AGAIN)
     return Source(path, source_identity(path), status.st_size, status.st_mtime_ns)
 
 
 def _kind(start: bytes) -> str:
     if is_zstd(start):
         return ".zst"
-    for magic, kind in ((b"\xfd7zXZ\0", ".xz"), (b"BZh", ".bz2"), (b"\x1f\x8b", ".gz")):
+    for magic, kind in ((XZ_MAGIC, ".xz"), (BZ2_MAGIC, ".bz2"), (b"\x1f\x8b", ".gz")):
         if start.startswith(magic):
             return kind
     return ""
@@ -182,31 +181,29 @@ def _opened(source: Source) -> Iterator[tuple[BinaryIO, _Reader]]:
     path = source.path
     with os_errors(path), path.open("rb") as file:
         try:
-            reader = _decompressed(file)
+            reader = _decompressed(file, path)
             _check_unchanged(source)
             yield file, reader
             _check_unchanged(source)
         except (EOFError, lzma.LZMAError, zlib.error, zstandard.ZstdError) as error:
             raise _damaged(path, file.tell(), error) from error
         except OSError as error:
-            if error.errno is None:  # gzip's and bz2's way to say that the data is bad
+            if error.errno is None:  # bz2's and gzip's way to say that the data is bad
                 raise _damaged(path, file.tell(), error) from error
             raise
 
 
-def _decompressed(file: BinaryIO) -> _Reader:
+def _decompressed(file: BinaryIO, path: Path) -> _Reader:
     start = file.read(8)
     file.seek(0)
-    match _kind(start):
+    match kind := _kind(start):
         case ".zst":
             decompressor = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW)
             return decompressor.stream_reader(file, read_across_frames=True)
-        case ".xz":
-            return lzma.LZMAFile(file)
-        case ".bz2":
-            return bz2.BZ2File(file)
+        case ".xz" | ".bz2":
+            return Streams(file, path, kind)
         case ".gz":
-            return gzip.GzipFile(fileobj=file)
+            return gzip.GzipFile(fileobj=file)  # only zeros may follow a member, as gzip itself has it
         case _:
             return file
 
@@ -222,5 +219,5 @@ def _damaged(path: Path, offset: int, error: BaseException) -> DamagedFile:
     return DamagedFile(
         f"is cut off at byte {offset:,}" if cut else f"is damaged at about byte {offset:,} ({error})",
         where=path,
-        hint=_HINT,
+        hint=FETCH_AGAIN,
     )

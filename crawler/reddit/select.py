@@ -14,11 +14,12 @@ from typing import NamedTuple
 from webtext.corpus.config import LinksSettings
 from webtext.corpus.errors import UsageError
 from webtext.corpus.outcomes import COUNTED_ONLY, Outcome
+from webtext.crawler import addresses
 from webtext.crawler.addresses import private_host
 from webtext.crawler.reddit import urls
 from webtext.crawler.reddit.submissions import Submission
 
-RULES = {**urls.RULES, "select": 1}
+RULES = {**urls.RULES, **addresses.RULES, "select": 2}
 """Rises with any change of a verdict, a decision or a detail."""
 
 REDDIT = "https://www.reddit.com"
@@ -132,7 +133,8 @@ class Judge:
     def _why_not(self, submission: Submission, host: str, known: str, unusable: str) -> tuple[Outcome | None, str]:
         if submission.nsfw and not self._nsfw:
             return Outcome.NSFW, "marked over 18"
-        if submission.removed and not self._removed:
+        # Its URL may be gone with it (in 2022-08 23 % have none, and 23 % were deleted): then none can be let in.
+        if submission.removed and not (self._removed and submission.url):
             return Outcome.REMOVED, submission.removed
         if unusable:
             return Outcome.UNUSABLE_URL, unusable

@@ -18,7 +18,7 @@ from webtext.corpus.files import os_errors
 
 MAGIC = b"\x28\xb5\x2f\xfd"
 _SKIPPABLE = 0x184D2A50  # to ...5F
-_HINT = "fetch it again, and compare its size or checksum with the publisher's"
+FETCH_AGAIN = "fetch it again, and compare its size or checksum with the publisher's"
 
 
 def is_zstd(start: bytes) -> bool:
@@ -41,7 +41,7 @@ def check_frames(path: Path) -> None:
                     f"is cut off: its last frame begins at byte {position:,} and does not end by the end of the file, "
                     f"byte {len(data):,}",
                     where=path,
-                    hint=_HINT,
+                    hint=FETCH_AGAIN,
                 )
             position = end
 
@@ -55,7 +55,7 @@ def _frame_end(data: mmap.mmap, start: int, path: Path) -> int:
     if _is_skippable(head[:4]):
         return start + 8 + int.from_bytes(head[4:8], "little")
     if head[:4] != MAGIC:
-        raise DamagedFile(f"holds something else than zstd frames from byte {start:,} on", where=path, hint=_HINT)
+        raise DamagedFile(f"holds something else than zstd frames from byte {start:,} on", where=path, hint=FETCH_AGAIN)
     try:
         position = start + zstandard.frame_header_size(head)
         checksum = 4 if zstandard.get_frame_parameters(head).has_checksum else 0

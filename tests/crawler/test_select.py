@@ -113,6 +113,13 @@ def test_unusable_urls_are_recorded_as_posted(url: str, detail: str) -> None:
     assert judge(url) == Verdict("unusable-url", text_key(url), url, detail)
 
 
+@pytest.mark.parametrize("removed", [False, True])
+def test_a_removed_submission_whose_url_is_gone_is_removed_whatever_the_settings(removed: bool) -> None:
+    settings = LinksSettings(removed=removed)
+    assert judge("", settings=settings, removed="deleted") == Verdict("removed", text_key(""), "", "deleted")
+    assert judge("", settings=settings).outcome == "unusable-url"
+
+
 def test_of_an_enormous_url_the_beginning_is_recorded_and_all_of_it_is_the_key() -> None:
     url = "http://x.example/" + "a" * 500_000
     found = judge(url)

@@ -109,6 +109,54 @@ def test_several_frames_and_skippable_ones_are_one_stream(tmp_path: Path) -> Non
     assert b"".join(block.data for block in read(path)) == b"{}\n[]\n"
 
 
+STREAMS = ["c.xz", "d.bz2", "e.gz"]
+HALF = TEXT.index(b"\n", len(TEXT) // 2) + 1
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_streams_one_after_the_other_are_one_dump(tmp_path: Path, name: str) -> None:
+    compress = FORMATS[name]
+    lines = TEXT.splitlines(keepends=True)
+    pieces = [b"", *(b"".join(lines[start : start + 90]) for start in range(0, len(lines), 90)), b""]
+    path = write(tmp_path, name, b"".join(map(compress, pieces)))
+    assert b"".join(block.data for block in read(path, 50_000)) == TEXT
+
+
+@pytest.mark.parametrize("bit", range(8))
+@pytest.mark.parametrize("name", STREAMS)
+def test_a_flipped_bit_where_a_further_stream_begins_is_noticed(tmp_path: Path, name: str, bit: int) -> None:
+    first, second = FORMATS[name](TEXT[:HALF]), bytearray(FORMATS[name](TEXT[HALF:]))
+    magic = {"c.xz": 6, "d.bz2": 3, "e.gz": 2}[name]
+    for place in range(magic):
+        second[place] ^= 1 << bit
+        with pytest.raises(DamagedFile, match="byte") as caught:
+            read(write(tmp_path, name, first + second))
+        assert caught.value.where == str(tmp_path / name)
+        if name != "e.gz":
+            assert f"else than {name[1:]} streams from byte {len(first):,} on" in caught.value.message
+        second[place] ^= 1 << bit
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_what_follows_the_last_stream_is_no_dump(tmp_path: Path, name: str) -> None:
+    whole = FORMATS[name](TEXT)
+    tails = [b"<html>not found</html>", b"\n", whole[:2], whole[:9], whole[:-1]]
+    if name == "c.xz":  # zeros by fours may follow its streams
+        tails = [tail + b"YZ" for tail in tails] + [b"\0\0YZ", b"\0" * 6, whole[:2] + bytes(4)]
+    if name == "d.bz2":
+        tails.append(b"\0\0\0\0")
+    for tail in tails:
+        with pytest.raises(DamagedFile, match="byte"):
+            read(write(tmp_path, name, whole + tail))
+
+
+def test_zeros_may_follow_the_streams_of_xz_and_gz(tmp_path: Path) -> None:
+    for name, zeros in (("c.xz", 4), ("c.xz", 400_000), ("e.gz", 1), ("e.gz", 512)):
+        first, second = FORMATS[name](TEXT[:HALF]), FORMATS[name](TEXT[HALF:])
+        path = write(tmp_path, name, first + bytes(zeros) + second + bytes(zeros))
+        assert b"".join(block.data for block in read(path)) == TEXT
+
+
 @pytest.mark.parametrize("name", [name for name in FORMATS if name != "f.ndjson"])
 def test_a_dump_that_is_cut_off_is_never_taken_for_a_whole_one(tmp_path: Path, name: str) -> None:
     whole = FORMATS[name](TEXT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import lzma
+import shutil
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -179,9 +180,36 @@ def test_the_first_dump_need_not_be_there_any_more(tmp_path: Path) -> None:
     assert made.facts["lines"] == 120
 
 
-def test_redo_starts_from_the_dumps_given_now(tmp_path: Path) -> None:
+@pytest.mark.parametrize("settings", [DEFAULTS, LinksSettings(min_karma=4)])
+def test_redo_without_a_dump_of_before_is_refused_and_names_it(tmp_path: Path, settings: LinksSettings) -> None:
+    corpus, first, second, third = tmp_path / "corpus", *(tmp_path / f"RS_{n}.zst" for n in range(3))
+    for number, dump in enumerate((first, second, third)):
+        write_dump(dump, month(number * 41))
+    make(corpus, [first, second])
+    before = contents(corpus)
+    with pytest.raises(ChangedSettings, match=r"drop what the stage has from other dumps: RS_0\.zst\n") as caught:
+        make(corpus, [second, third], settings, redo=True)
+    assert "name all dumps in one command" in str(caught.value.hint) and str(corpus / "links") in str(caught.value.hint)
+    assert before.items() <= contents(corpus).items()
+    made = make(corpus, [first, second, third], settings, redo=True)
+    assert made.identity == make(tmp_path / "other", [first, second, third], settings).identity
+    assert published(corpus) == published(tmp_path / "other")
+
+
+def test_redo_of_a_damaged_stage_needs_its_dumps_too(tmp_path: Path) -> None:
+    first, second = (write_dump(tmp_path / f"RS_{n}.zst", month(n * 41)) for n in range(2))
+    made = make(tmp_path / "corpus", [first, second])
+    (tmp_path / "corpus/links/stage.json").write_text("{}")
+    (lost,) = (source.sha256 for source in find_sources([first]))
+    with pytest.raises(ChangedSettings, match=f"from other dumps: the dump with sha256 {lost}"):
+        make(tmp_path / "corpus", [second], redo=True)
+    assert make(tmp_path / "corpus", [first, second], redo=True).identity == made.identity
+
+
+def test_without_its_folder_the_stage_starts_over_from_fewer_dumps(tmp_path: Path) -> None:
     first, second = (write_dump(tmp_path / f"RS_{n}.zst", month(n * 41)) for n in range(2))
     make(tmp_path / "corpus", [first, second])
+    shutil.rmtree(tmp_path / "corpus/links")
     made = make(tmp_path / "corpus", [second], redo=True)
     assert made.identity == make(tmp_path / "other", [second]).identity
     assert published(tmp_path / "corpus") == published(tmp_path / "other")
@@ -253,6 +281,23 @@ def test_blocks_that_are_there_are_not_parsed_again(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(links_scan, "judge_lines", judged)
     make(tmp_path / "corpus", [dump])
     assert first_lines and min(first_lines) > 20
+
+
+def test_a_run_that_goes_on_with_another_suffix_list_decides_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dump = write_dump(tmp_path / "RS_1.zst", month(0))
+    faults._passed.clear()
+    monkeypatch.setenv("WEBTEXT_FAULT", "stage.parts:1:raise")
+    with pytest.raises(Exception, match=r"stage\.parts"):
+        make(tmp_path / "corpus", [dump])
+    monkeypatch.delenv("WEBTEXT_FAULT")
+    monkeypatch.setattr(stage, "suffix_list", lambda: "tldextract 99")
+    decided = []
+    decide_lines = stage.decide_lines
+    monkeypatch.setattr(stage, "decide_lines", lambda *given: decided.append(1) or decide_lines(*given))
+    assert make(tmp_path / "corpus", [dump]).run["suffixes"] == "tldextract 99"
+    assert decided
 
 
 def test_the_result_does_not_depend_on_workers(tmp_path: Path) -> None:
