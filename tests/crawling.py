@@ -23,7 +23,7 @@ from webtext.corpus.manifests import Manifest
 from webtext.corpus.outcomes import Stage
 from webtext.corpus.schemas import LINKS, OUTCOMES
 from webtext.corpus.stages import StageRun
-from webtext.crawler.fetch.crawl import RULES, make_pages, pages_inputs
+from webtext.crawler.fetch.crawl import make_pages, pages_inputs, pages_rules
 from webtext.crawler.fetch.ledger import Ledger
 from webtext.crawler.reddit.urls import host_of, normalise, registered_domain, url_key
 
@@ -62,7 +62,9 @@ def crawl(
     chosen = settings or CrawlSettings()
     inputs = pages_inputs(file_sha256(links), replay)
     redo = redo or more.get("refetch", False)
-    run = StageRun.begin(corpus, Stage.PAGES, settings=shaping(chosen), rules=RULES, inputs=inputs, redo=redo)
+    run = StageRun.begin(
+        corpus, Stage.PAGES, settings=shaping(chosen), rules=pages_rules(chosen), inputs=inputs, redo=redo
+    )
     if run.done:
         assert run.previous is not None
         return run.previous

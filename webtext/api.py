@@ -97,16 +97,18 @@ class Corpus(CorpusFolder):
             refetch: delete pages/ and fetch everything again.
         """
         with self._writing("crawl", settings, Stage.PAGES, raising=False) as wanted, needs("crawl"):
-            from webtext.crawler.fetch.crawl import RULES, make_pages, pages_inputs
+            from webtext.crawler.fetch.crawl import check_conditions, make_pages, pages_inputs, pages_rules
 
             source = self._finished(Stage.LINKS)
             archives = [Path(path) for path in replay]
-            inputs = pages_inputs(source.identity, archives)
+            if not refetch:
+                check_conditions(self.path, wanted.crawl)
+            inputs = pages_inputs(source.identity, archives, self._stop)
             again = redo or refetch
             previous = None if again else stage_manifest(self.path, Stage.PAGES)
             if not archives and previous is not None and previous.inputs["links"] == source.identity:
                 inputs = dict(previous.inputs)  # every link has its outcome, from wherever it came
-            run = self._begin(Stage.PAGES, wanted, RULES, inputs, settings, redo=again)
+            run = self._begin(Stage.PAGES, wanted, pages_rules(wanted.crawl), inputs, settings, redo=again)
             if run.done:
                 return _nothing(run)
             manifest = make_pages(

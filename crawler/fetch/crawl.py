@@ -7,7 +7,6 @@ takes the ledger's content instead; the hashes of segments, index and ledger sta
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -17,39 +16,45 @@ from typing import Any
 import pyarrow as pa
 
 from webtext.corpus.config import CrawlSettings
-from webtext.corpus.errors import ChangedSettings
-from webtext.corpus.files import canonical_json, file_sha256, open_parquet, os_errors, write_parquet, write_stream
+from webtext.corpus.files import open_parquet, os_errors, write_parquet, write_stream
 from webtext.corpus.interrupts import Stop
 from webtext.corpus.manifests import Manifest
+from webtext.corpus.outcomes import LossAlarm
 from webtext.corpus.schemas import LINKS, OUTCOMES
 from webtext.corpus.stages import OUTCOMES_FOLDER, StageRun
+from webtext.crawler.fetch import refetch as refetching
 from webtext.crawler.fetch.child import run_process
+from webtext.crawler.fetch.conditions import (
+    CONDITIONS,
+    RULES,
+    begins_anew,
+    check_conditions,
+    conditions_of,
+    note_of,
+    pages_rules,
+)
+from webtext.crawler.fetch.hashing import heed, prefix_sha256, whole_sha256
 from webtext.crawler.fetch.ledger import PAGE, Ledger
 from webtext.crawler.fetch.ledger_file import LEDGER_NAME, at_rest, generation
 from webtext.crawler.fetch.plan import Plan
 from webtext.crawler.fetch.replay_index import by_sha256, write_index
-from webtext.crawler.fetch.verify import INDEX_NAME, check_ledger, named_ledger, prefix_sha256, verify_pages
+from webtext.crawler.fetch.verify import INDEX_NAME, check_ledger, named_ledger, verify_pages
 from webtext.crawler.fetch.warc import SEGMENT_BYTES, Segments, check_lengths, segment_name
-from webtext.crawler.reddit.urls import RULES as URL_RULES
 
-__all__ = ["RULES", "make_pages", "pages_inputs", "verify_pages"]
-
-RULES = {"fetch": 1, **URL_RULES}
-"""Rises with any change of the rules that decide an outcome."""
+__all__ = ["RULES", "check_conditions", "make_pages", "pages_inputs", "pages_rules", "verify_pages"]
 
 OUTCOME_ROWS = 1_000_000
 """Rows an outcomes file."""
 
-_CONDITIONS = "conditions"
 
-
-def pages_inputs(links: str, replay: Sequence[Path] = ()) -> dict[str, Any]:
+def pages_inputs(links: str, replay: Sequence[Path] = (), stop: Stop | None = None) -> dict[str, Any]:
     """What pages/ is made of: the identity of links/, and the sha256 of each WARC file that is crawled again.
 
     Raises:
+        Interrupted: the user asked to stop.
         WebtextError: a WARC file is missing, empty or may not be read.
     """
-    return {"links": links, **({"replay": list(by_sha256(replay))} if replay else {})}
+    return {"links": links, **({"replay": list(by_sha256(replay, stop))} if replay else {})}
 
 
 def make_pages(
@@ -63,6 +68,7 @@ def make_pages(
     stop: Stop,
     refetch: bool = False,
     allow_loopback: Mapping[str, str] | None = None,
+    clock: str = "",
     segment_bytes: int = SEGMENT_BYTES,
 ) -> Manifest:
     """Give each link one final outcome: a page in the segments, or a row in outcomes/.
@@ -70,12 +76,13 @@ def make_pages(
     Goes on where an earlier call was stopped or killed; with grown links, fetches the new ones.
 
     Args:
-        run: begun with `pages_inputs` and with `RULES` as rules.
+        run: begun with `pages_inputs`, and with `pages_rules` as rules.
         links: the verified files of links/.
         replay: WARC files that answer instead of the network.
         stop: its `requested` stops the crawl process cleanly, within 30 seconds.
-        refetch: throw away what was fetched and begin anew.
+        refetch: throw away what was fetched and begin anew; goes on where an earlier call with it was interrupted.
         allow_loopback: only for tests and the demo: host names that may lead to this machine, with their address.
+        clock: only for tests and the demo: the time (ISO 8601) at which every answer is said to come.
         segment_bytes: size from which a segment is followed by the next.
 
     Raises:
@@ -85,94 +92,68 @@ def make_pages(
         LossAlarm: as `StageRun.publish`; what was fetched is kept.
     """
     pages = run.folder
-    warcs = {name: path.absolute() for name, path in by_sha256(replay).items()}
+    warcs = {name: path.absolute() for name, path in by_sha256(replay, stop).items()}
+    conditions = conditions_of(settings, list(warcs))
     plan = Plan(
         pages=pages.absolute(),
         settings=settings,
         parent=os.getpid(),
         replay=tuple(warcs.values()),
-        replay_index=_index(run, warcs),
+        replay_index=_index(run, warcs, stop),
         segment_bytes=segment_bytes,
         allow_loopback=allow_loopback or {},
+        clock=clock,
     )
     if refetch:
-        _discard(run)
+        if not refetching.is_under_way(run, conditions, stop, accept_loss=accept_loss):
+            refetching.discard(run)
     elif run.previous is not None and named_ledger(run.previous):
-        check_ledger(pages / LEDGER_NAME, run.previous)
-    total, ended = _prepare(run, links, list(warcs), stop)
+        check_ledger(pages / LEDGER_NAME, run.previous, stop)
+    total, ended = _prepare(run, links, conditions, stop, refetch=refetch)
     if ended < total:
         run_process(plan, run.work / "process.json", corpus, total=total, begun=ended, stop=stop)
-    if stop.requested:
-        raise stop.error()
-    return _publish(run, links, accept_loss=accept_loss)
+    heed(stop)
+    try:
+        return _publish(run, links, stop, accept_loss=accept_loss)
+    except LossAlarm:
+        if refetch:
+            refetching.note_refused(run)
+        raise
 
 
-def _index(run: StageRun, warcs: Mapping[str, Path]) -> Path | None:
+def _index(run: StageRun, warcs: Mapping[str, Path], stop: Stop) -> Path | None:
     if not warcs:
         return None
     path = run.part("replay", *warcs, suffix=".npy")
     if not path.exists():
-        write_index(path, list(warcs.values()))
+        write_index(path, list(warcs.values()), stop)
     return path.absolute()
 
 
-def _prepare(run: StageRun, links: Sequence[Path], warcs: list[str], stop: Stop) -> tuple[int, int]:
+def _prepare(
+    run: StageRun, links: Sequence[Path], conditions: Mapping[str, Any], stop: Stop, *, refetch: bool
+) -> tuple[int, int]:
     """Bring the ledger to these links and conditions; how many links there are, and how many have ended."""
     with os_errors(run.folder):
         run.folder.mkdir(parents=True, exist_ok=True)
     path = run.folder / LEDGER_NAME
-    conditions = {"settings": dict(run.settings), "rules": dict(run.rules), "replay": warcs}
     if path.exists():
         # A finished ledger is only read until it is clear that it may go on: a refusal must not change it.
         with Ledger.reading(path) if at_rest(path) else Ledger.writing(path) as ledger:
-            anew = _begins_anew(ledger, conditions)
+            anew = begins_anew(ledger, conditions)
             if not anew:
                 check_lengths(run.folder, ledger.segments())
         if anew:
-            _discard(run)
+            refetching.discard(run)
             run.folder.mkdir()
     with Ledger.writing(path) as ledger:
         ledger.begin_generation()
-        ledger.set_meta(_CONDITIONS, canonical_json(conditions).decode())
+        ledger.set_meta(CONDITIONS, note_of(conditions))
+        if refetch:
+            refetching.note_under_way(ledger)
         _load(ledger, run.inputs["links"], links, stop)
         total, outcomes = ledger.counts()
         return total, outcomes.total()
-
-
-def _begins_anew(ledger: Ledger, conditions: Mapping[str, Any]) -> bool:
-    """Whether more WARC files are replayed than before: then everything is answered again, for the new files may hold
-    other answers, and the old ones are all there.
-
-    Raises:
-        ChangedSettings: the conditions differ in any other way.
-    """
-    stored = ledger.meta(_CONDITIONS)
-    if stored is None or not ledger.counts()[1].total():
-        return False
-    before = json.loads(stored)
-    for part in ("settings", "rules"):
-        for name in sorted({*before[part], *conditions[part]}):
-            was, now = before[part].get(name), conditions[part].get(name)
-            if was != now:
-                raise ChangedSettings(
-                    f"pages were fetched with {part} {name} = {was!r}, now it is {now!r}",
-                    where="webtext crawl",
-                    hint="set it back, or fetch all pages again: webtext crawl CORPUS --refetch",
-                )
-    old, new = set(before["replay"]), set(conditions["replay"])
-    if old == new:
-        return False
-    if old and old < new:
-        return True
-    raise ChangedSettings(
-        f"pages were fetched from {_source(old)}, now they would come from {_source(new)}",
-        where="webtext crawl",
-        hint="give all WARC files of before (and any others), or fetch all pages again: webtext crawl CORPUS --refetch",
-    )
-
-
-def _source(warcs: set[str]) -> str:
-    return f"{len(warcs)} WARC files (--replay)" if warcs else "the network"
 
 
 def _load(ledger: Ledger, identity: str, links: Sequence[Path], stop: Stop) -> None:
@@ -184,30 +165,33 @@ def _load(ledger: Ledger, identity: str, links: Sequence[Path], stop: Stop) -> N
     for path in links:
         with open_parquet(path, LINKS) as file:
             for group in range(file.num_row_groups):
-                if stop.requested:
-                    raise stop.error()
+                heed(stop)
                 ledger.add_links(file.read_row_group(group, columns=["key", "url", "domain"]))
     ledger.set_meta("links", identity)
 
 
-def _publish(run: StageRun, links: Sequence[Path], *, accept_loss: bool) -> Manifest:
+def _publish(run: StageRun, links: Sequence[Path], stop: Stop, *, accept_loss: bool) -> Manifest:
     out = run.work / "out"
     shutil.rmtree(out, ignore_errors=True)
     path = run.folder / LEDGER_NAME
     with Ledger.writing(path) as ledger:
-        _, outcomes = ledger.counts()
-        files = _write_outcomes(ledger, out)
         index = out / run.stage / INDEX_NAME
-        write_stream(index, lambda file: file.writelines(f"{line}\n".encode() for line in ledger.cdxj()))
-        identity = ledger.identity()
+        with ledger.until(stop):
+            _, outcomes = ledger.counts()
+            files = _write_outcomes(ledger, out)
+            write_stream(index, lambda file: file.writelines(f"{line}\n".encode() for line in ledger.cdxj()))
+            identity = ledger.identity()
         lengths = ledger.segments()
         Segments(run.folder, lengths, {}).close()  # cuts what nobody counts on
         ledger.rest()
     segments = {
-        segment_name(number): {"length": length, "sha256": prefix_sha256(run.folder / segment_name(number), length)}
+        segment_name(number): {
+            "length": length,
+            "sha256": prefix_sha256(run.folder / segment_name(number), length, stop),
+        }
         for number, length in lengths.items()
     }
-    hashes = {name: file_sha256(source) for name, source in files.items()}
+    hashes = {name: whole_sha256(source, stop) for name, source in files.items()}
     files[f"{run.stage}/{INDEX_NAME}"] = index
     pages = outcomes.pop(PAGE, 0)
     return run.publish(
@@ -219,8 +203,8 @@ def _publish(run: StageRun, links: Sequence[Path], *, accept_loss: bool) -> Mani
         facts={"ledger": identity},
         run={
             "segments": segments,
-            "index": {"sha256": file_sha256(index)},
-            "ledger": {"sha256": file_sha256(path), "generation": generation(path)},
+            "index": {"sha256": whole_sha256(index, stop)},
+            "ledger": {"sha256": whole_sha256(path, stop), "generation": generation(path)},
         },
         accept_loss=accept_loss,
     )
@@ -245,15 +229,3 @@ def _write_outcomes(ledger: Ledger, out: Path) -> dict[str, Path]:
 def _rows(path: Path) -> int:
     with open_parquet(path, LINKS) as file:
         return int(file.metadata.num_rows)
-
-
-def _discard(run: StageRun) -> None:
-    """Throw pages/ away, in one step for whoever looks: the folder goes to work/, then it is deleted."""
-    aside = run.work / "discarded"
-    with os_errors(run.folder):
-        shutil.rmtree(aside, ignore_errors=True)
-        if run.folder.exists():
-            run.folder.rename(aside)
-            shutil.rmtree(aside)
-        for name in run.previous.files if run.previous else ():
-            (run.corpus / name).unlink(missing_ok=True)

@@ -16,6 +16,10 @@ Headers = Sequence[tuple[str, str]]
 _ZSTD_PIECE = 64
 _ZSTD_WINDOW = 8 << 20  # RFC 9659: the largest window a decoder of Content-Encoding: zstd must accept
 _GZIP_MAGIC = b"\x1f\x8b"
+# zlib hands back what follows a stream as a copy: fed so many bytes at a time, and with so many members at most, those
+# copies stay below 64 MB. Who compresses in blocks of 64 kB (bgzip) has 160 members in 10 MB.
+_ZLIB_PIECE = 1 << 16
+_MAX_MEMBERS = 1_000
 
 
 class UndecodableBody(Exception):
@@ -40,7 +44,7 @@ def decode_body(headers: Headers, body: bytes, limit: int) -> bytes:
     Raises:
         TooLarge: more than `limit` bytes; found without decoding more than a little over `limit`.
         CutShort: the encoded data end too early.
-        UndecodableBody: the encoded data are damaged.
+        UndecodableBody: the encoded data are damaged, or are more than 1,000 gzip members.
     """
     for encoding in reversed(content_encodings(headers)):
         if body:
@@ -61,9 +65,11 @@ def _gzip(body: bytes, limit: int) -> bytes:
     if not body.startswith(_GZIP_MAGIC):
         return body
     out: list[bytes] = []
-    size = 0
-    while body.startswith(_GZIP_MAGIC):  # members may follow each other
-        part, body = _inflate(body, 31, limit - size)
+    size = place = 0
+    while body.startswith(_GZIP_MAGIC, place):  # members may follow each other
+        if len(out) == _MAX_MEMBERS:
+            raise UndecodableBody(f"more than {_MAX_MEMBERS:,} gzip members")
+        part, place = _inflate(body, place, 31, limit - size)
         out.append(part)
         size += len(part)
     return b"".join(out)
@@ -71,25 +77,31 @@ def _gzip(body: bytes, limit: int) -> bytes:
 
 def _deflate(body: bytes, limit: int) -> bytes:
     try:
-        return _inflate(body, zlib.MAX_WBITS, limit)[0]
+        return _inflate(body, 0, zlib.MAX_WBITS, limit)[0]
     except (TooLarge, CutShort):
         raise
     except UndecodableBody:
-        return _inflate(body, -zlib.MAX_WBITS, limit)[0]  # many servers send it raw
+        return _inflate(body, 0, -zlib.MAX_WBITS, limit)[0]  # many servers send it raw
 
 
-def _inflate(body: bytes, bits: int, limit: int) -> tuple[bytes, bytes]:
-    """One deflate stream, and what follows it."""
+def _inflate(body: bytes, start: int, bits: int, limit: int) -> tuple[bytes, int]:
+    """One deflate stream, and where it ends."""
     decoder = zlib.decompressobj(bits)
-    try:
-        out = decoder.decompress(body, limit + 1)
-    except zlib.error as error:
-        raise UndecodableBody(str(error)) from error
-    if len(out) > limit:
-        raise TooLarge(f"more than {limit:,} bytes")
-    if not decoder.eof:
-        raise CutShort("the compressed body ends too early")
-    return out, decoder.unused_data
+    out: list[bytes] = []
+    size, place = 0, start
+    while not decoder.eof:
+        piece = body[place : place + _ZLIB_PIECE]
+        if not piece:
+            raise CutShort("the compressed body ends too early")
+        try:
+            out.append(decoder.decompress(piece, limit - size + 1))
+        except zlib.error as error:
+            raise UndecodableBody(str(error)) from error
+        size += len(out[-1])
+        if size > limit:
+            raise TooLarge(f"more than {limit:,} bytes")
+        place += len(piece) - len(decoder.unused_data)
+    return b"".join(out), place
 
 
 def _brotli(body: bytes, limit: int) -> bytes:

@@ -21,7 +21,9 @@ from webtext.crawler.addresses import is_public
 from webtext.crawler.fetch.judging import Refused, judge_address
 
 LOOPBACK_SETTING = "WEBTEXT_ALLOW_LOOPBACK"
-"""Only for tests and the demo: names that may lead to this machine, with their addresses. No flag reaches it."""
+"""Only for tests and the demo: names that may lead to this machine, with their addresses. No flag reaches it.
+
+`127.0.0.1:PORT` leads there whatever the URL's port is; "" is a name that does not exist."""
 
 _CACHE_NAMES = 10_000
 _CACHE_SECONDS = 300.0
@@ -79,26 +81,34 @@ class GuardedResolver:
         transportSemantics: str = "TCP",
     ) -> Any:
         """Look a name up; only public addresses come out."""
-        found = self._known(hostName)
+        found = self._known(hostName, portNumber)
         if found is not None:
             resolution = _Resolution(hostName)
             resolutionReceiver.resolutionBegan(resolution)
-            for kind, host in found:
-                resolutionReceiver.addressResolved(kind("TCP", host, portNumber))
+            for address in found:
+                resolutionReceiver.addressResolved(address)
             resolutionReceiver.resolutionComplete()
             return resolution
         receiver = _Filter(self, resolutionReceiver, hostName)
         return self.inner.resolveHostName(receiver, hostName, portNumber, addressTypes, transportSemantics)
 
-    def _known(self, name: str) -> list[tuple[type, str]] | None:
+    def _known(self, name: str, port: int) -> list[IPv4Address | IPv6Address] | None:
         if name in self.allow_loopback:
-            address = self.allow_loopback[name]
-            if not (is_public(address) or ipaddress.ip_address(address).is_loopback):
-                self.learn(name, [], private=1)
-                return []
-            return [(IPv6Address if ":" in address else IPv4Address, address)]
+            return self._allowed(name, port)
         expiry, found = self._cache.get(name, (0.0, []))
-        return found if found and time.monotonic() < expiry else None
+        return [kind("TCP", host, port) for kind, host in found] if found and time.monotonic() < expiry else None
+
+    def _allowed(self, name: str, port: int) -> list[IPv4Address | IPv6Address]:
+        address = self.allow_loopback[name]
+        if not address:
+            return []
+        if address.count(":") == 1:  # Twisted connects to the port of the address it is given
+            address, _, own = address.partition(":")
+            port = int(own)
+        if not (is_public(address) or ipaddress.ip_address(address).is_loopback):
+            self.learn(name, [], private=1)
+            return []
+        return [(IPv6Address if ":" in address else IPv4Address)("TCP", address, port)]
 
     def learn(self, name: str, public: list[tuple[type, str]], private: int) -> None:
         """Remember what a look-up gave: public addresses, and how many were refused."""

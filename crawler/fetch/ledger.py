@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from webtext.corpus.errors import Balance, WebtextError
 from webtext.corpus.faults import fault_point
+from webtext.corpus.interrupts import Stop
 from webtext.corpus.schemas import signed_key, unsigned_key
 from webtext.crawler.fetch.ledger_content import PAGE, PAGES, LedgerContent
 from webtext.crawler.fetch.ledger_file import open_for_reading, open_for_writing, rest
@@ -25,6 +26,8 @@ from webtext.crawler.fetch.records import ResponseRecords
 __all__ = ["PAGE", "PAGES", "Ended", "Ledger", "Link", "Placed"]
 
 VERSION = 1
+
+_LOOKS = 100_000  # SQLite's instructions between two looks at the stop: about a millisecond
 
 # state: 0 pending, 1 claimed, 2 done. wanted: named by the current links/ (a link may leave it; its page stays).
 _TABLES = """
@@ -137,19 +140,28 @@ class Ledger(LedgerContent):
         self._db.execute("UPDATE links SET wanted = 0 WHERE wanted = 1")
 
     def add_links(self, table: pa.Table) -> None:
-        """Want these links (columns key, url, domain). New keys are pending; known ones keep their outcome."""
-        rows = zip(
-            map(signed_key, table["key"].to_pylist()),
-            table["url"].to_pylist(),
-            table["domain"].to_pylist(),
-            strict=True,
-        )
+        """Want these links (columns key, url, domain). New keys are pending; known ones keep their outcome.
+
+        A known key under another address (of its spellings the earliest counts, and an older month can bring an earlier
+        one) is pending again, for that address may answer otherwise. What the old one answered stays in the segments,
+        where nothing points to it any more.
+        """
+        urls = table["url"].to_pylist()
+        keys = [signed_key(key) for key in table["key"].to_pylist()]
         with self._transaction():
-            # Another spelling of a known key: the outcome stays, the address shown is that of links/.
+            self._db.executemany(
+                "DELETE FROM responses WHERE key = ?1 AND (SELECT url FROM links WHERE key = ?1) <> ?2",
+                zip(keys, urls, strict=True),
+            )
+            self._db.executemany(
+                "UPDATE links SET state = 0, outcome = NULL, detail = NULL, final_url = NULL, final_key = NULL, "
+                "hop = NULL WHERE key = ? AND url <> ?",
+                zip(keys, urls, strict=True),
+            )
             self._db.executemany(
                 "INSERT INTO links(key, url, domain, wanted, state) VALUES(?, ?, ?, 1, 0) "
                 "ON CONFLICT(key) DO UPDATE SET wanted = 1, url = excluded.url, domain = excluded.domain",
-                rows,
+                zip(keys, urls, table["domain"].to_pylist(), strict=True),
             )
 
     def claim(self, count: int) -> list[Link]:
@@ -193,6 +205,23 @@ class Ledger(LedgerContent):
         """A stage begins to change the ledger: what a manifest says of its bytes no longer holds."""
         number = self._db.execute("PRAGMA user_version").fetchone()[0]
         self._db.execute(f"PRAGMA user_version = {number + 1}")
+
+    @contextmanager
+    def until(self, stop: Stop) -> Iterator[None]:
+        """Give up a long reading query as soon as the user asks to stop: `Interrupted`. Not for writing."""
+        self._db.set_progress_handler(lambda: int(stop.requested), _LOOKS)
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            if stop.requested and "interrupted" in str(error):
+                raise stop.error() from error
+            raise
+        finally:
+            self._db.set_progress_handler(None, _LOOKS)
+
+    def is_whole(self) -> bool:
+        """Whether every page of the SQLite file can be read and fits the others; reads the whole file."""
+        return bool(self._db.execute("PRAGMA quick_check(1)").fetchone() == ("ok",))
 
     def rest(self) -> None:
         """The crawl is done: from now on the file's bytes stay as they are, and reading writes nothing beside it."""

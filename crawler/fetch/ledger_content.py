@@ -52,6 +52,10 @@ class LedgerContent:
         )
         return total, Counter(dict(ended))
 
+    def has_outcomes(self) -> bool:
+        """Whether any link has ended, wanted or not."""
+        return self._db.execute("SELECT 1 FROM links WHERE state = 2 LIMIT 1").fetchone() is not None
+
     def pages(self) -> pa.Table:
         """The wanted links that ended as a page, by key (schema `PAGES`)."""
         batches: list[pa.RecordBatch] = []
@@ -64,7 +68,7 @@ class LedgerContent:
             keys, urls, finals, final_keys, segments, offsets, lengths, hops, digests, fetched = zip(*rows, strict=True)
             unsigned = [unsigned_key(key) for key in keys]
             hexes = [digest.hex() for digest in digests]
-            ids = [record_id(key, hop, digest) for key, hop, digest in zip(unsigned, hops, hexes, strict=True)]
+            ids = [record_id(*row) for row in zip(unsigned, hops, finals, hexes, strict=True)]
             columns = [
                 unsigned, urls, finals, [unsigned_key(key) for key in final_keys],
                 [segment_name(number) for number in segments], offsets, lengths, ids, hexes,
@@ -102,7 +106,7 @@ class LedgerContent:
         return digest.hexdigest()
 
     def cdxj(self) -> Iterator[str]:
-        """The lines of the index over every response in the segments, sorted as bytes (SQLite sorts beyond memory)."""
+        """The lines of the index over every response that counts, sorted as bytes (SQLite sorts beyond memory)."""
         self._db.create_function("cdxj", 8, _index_line, deterministic=True)
         lines = self._db.execute(
             "SELECT cdxj(url, fetched, status, mime, payload_sha256, segment, offset, length) AS line FROM responses "

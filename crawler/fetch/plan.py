@@ -26,6 +26,9 @@ class Plan:
     segment_bytes: int = SEGMENT_BYTES
     allow_loopback: Mapping[str, str] = field(default_factory=dict)
     """Only for tests and the demo: host names that may lead to this machine, with the address. No flag reaches it."""
+    clock: str = ""
+    """Only for tests and the demo: the time (ISO 8601) at which every answer is said to come, so that a crawl can be
+    repeated to the byte."""
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""
@@ -37,6 +40,7 @@ class Plan:
             "replay_index": None if self.replay_index is None else str(self.replay_index),
             "segment_bytes": self.segment_bytes,
             "allow_loopback": dict(self.allow_loopback),
+            "clock": self.clock,
         }
 
     @classmethod
@@ -53,4 +57,5 @@ class Plan:
             replay_index=None if value["replay_index"] is None else Path(value["replay_index"]),
             segment_bytes=value["segment_bytes"],
             allow_loopback=value["allow_loopback"],
+            clock=value["clock"],
         )

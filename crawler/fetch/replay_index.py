@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from webtext.corpus.errors import DamagedFile
-from webtext.corpus.files import atomic, file_sha256, os_errors
-from webtext.crawler.fetch.records import StoredResponse, parse_warc_time
+from webtext.corpus.files import atomic, os_errors
+from webtext.corpus.interrupts import Stop
+from webtext.crawler.fetch.hashing import heed, whole_sha256
+from webtext.crawler.fetch.records import MAX_HEAD, StoredResponse, parse_warc_time
 from webtext.crawler.fetch.walking import RawRecord, TornRecord, walk
 from webtext.crawler.fetch.warc import read_raw, response_of, target_of
 from webtext.crawler.reddit.urls import UnusableURL, identity_form, normalise, text_key
@@ -28,15 +30,15 @@ file's number, and the record's place in it. 28 bytes, by url."""
 # While the index is made: of the rows of one address the first in order answers.
 _ROW = np.dtype([(name, "<u8") for name in ("url", "age", "digest", "file", "offset", "length")])
 _LAST = 1 << 40  # seconds; the age of a record is its distance from this moment
-_HEAD_BYTES = 1 << 16
 _HINT = "fetch or copy the file again; a file that is still being written cannot be replayed"
 
 
-def by_sha256(paths: Sequence[Path]) -> dict[str, Path]:
+def by_sha256(paths: Sequence[Path], stop: Stop | None = None) -> dict[str, Path]:
     """The files by the sha256 of their bytes, sorted; the same file given twice is one.
 
     Raises:
         DamagedFile: a file is empty.
+        Interrupted: the user asked to stop.
         WebtextError: a file is missing or may not be read.
     """
     found: dict[str, Path] = {}
@@ -44,22 +46,24 @@ def by_sha256(paths: Sequence[Path]) -> dict[str, Path]:
         with os_errors(path):
             if not path.stat().st_size:
                 raise DamagedFile("is empty: no WARC file", where=path, hint=_HINT)
-        found[file_sha256(path)] = path
+        found[whole_sha256(path, stop)] = path
     return dict(sorted(found.items()))
 
 
-def write_index(path: Path, warcs: Sequence[Path]) -> None:
+def write_index(path: Path, warcs: Sequence[Path], stop: Stop | None = None) -> None:
     """Make the index over `warcs` (in the order of `by_sha256`) and store it as a NumPy file of `ENTRY` rows.
 
     Raises:
         DamagedFile: a file is no WARC file, is cut, or all of them hold no response; the message has the offset.
+        Interrupted: the user asked to stop.
     """
     rows = np.empty(0, _ROW)
     for number, warc in enumerate(warcs):
         with os_errors(warc), warc.open("rb", buffering=1 << 18) as file:
             try:
                 found = array("Q")  # 48 bytes an address: archives have hundreds of millions
-                for raw in walk(file, _HEAD_BYTES):
+                for raw in walk(file, MAX_HEAD):
+                    heed(stop)
                     if (row := _row(raw)) is not None:
                         url, seconds, digest = row
                         for form in (url, identity_form(url)):
@@ -114,7 +118,7 @@ class ReplayArchive:
         entry = self._entries[place]
         warc = self._warcs[int(entry["file"])]
         try:
-            raw = read_raw(warc, int(entry["offset"]), int(entry["length"]), keep=limit + _HEAD_BYTES)
+            raw = read_raw(warc, int(entry["offset"]), int(entry["length"]), keep=limit + MAX_HEAD)
         except TornRecord as error:
             raise DamagedFile(f"was changed while it is replayed ({error})", where=warc, hint=_HINT) from error
         try:

@@ -16,6 +16,7 @@ from scrapy import signals
 from scrapy.exceptions import StopDownload
 
 from webtext.corpus.config import CrawlSettings
+from webtext.corpus.outcomes import Outcome
 from webtext.crawler.fetch.components import REPLAY_CONCURRENCY
 from webtext.crawler.fetch.dispatcher import Dispatcher
 from webtext.crawler.fetch.failures import RETRIED, verdict_of
@@ -24,7 +25,7 @@ from webtext.crawler.fetch.judging import REDIRECTS, Refused, Verdict, judge_hea
 from webtext.crawler.fetch.ledger import PAGE, Ledger, Link
 from webtext.crawler.fetch.plan import Plan
 from webtext.crawler.fetch.recorder import Recorder, Result
-from webtext.crawler.fetch.records import StoredResponse, request_bytes, response_records
+from webtext.crawler.fetch.records import MAX_HEAD, StoredResponse, http_head, request_bytes, response_records
 from webtext.crawler.fetch.replay import STORED
 from webtext.crawler.fetch.robots import ROBOTS
 from webtext.crawler.reddit.urls import host_of, key_of_normalised
@@ -124,13 +125,14 @@ class LinkSpider(scrapy.Spider):  # type: ignore[misc]
             meta[ROBOTS] = True
         request = scrapy.Request(url, headers=self._headers, meta=meta, dont_filter=True)
         response = await self.crawler.engine.download_async(request)
-        recorded: StoredResponse | None = request.meta.get(STORED)
-        if recorded is not None:
-            return StoredResponse(url, recorded.status, recorded.headers, recorded.body, recorded.fetched), None
-        now = datetime.now(UTC).replace(microsecond=0)
+        stored: StoredResponse | None = request.meta.get(STORED)
+        if stored is not None:
+            return _readable(stored), None
+        clock = self.plan.clock
+        now = datetime.fromisoformat(clock) if clock else datetime.now(UTC).replace(microsecond=0)
         stored = StoredResponse(url, response.status, _pairs(response.headers), response.body, now)
         authority, slash, path = url.partition("://")[2].partition("/")
-        return stored, request_bytes(slash + path, authority, _pairs(request.headers))
+        return _readable(stored), request_bytes(slash + path, authority, _pairs(request.headers))
 
     def _verdict_of(self, error: Exception, url: str) -> Verdict:
         from twisted.internet import reactor
@@ -145,6 +147,13 @@ class LinkSpider(scrapy.Spider):  # type: ignore[misc]
             return
         if judge_headers(200, _pairs(headers), self.plan.settings) is not None:
             raise StopDownload(fail=False)
+
+
+def _readable(stored: StoredResponse) -> StoredResponse:
+    """The answer, where its record could be read again."""
+    if len(http_head(stored)) > MAX_HEAD:
+        raise Refused(Outcome.TOO_LARGE, f"more than {MAX_HEAD:,} bytes of headers")
+    return stored
 
 
 def _pairs(headers: Any) -> list[tuple[str, str]]:

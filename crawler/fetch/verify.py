@@ -3,12 +3,13 @@ are in the manifest's `run`."""
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 from webtext.corpus.errors import DamagedFile
-from webtext.corpus.files import file_sha256, os_errors
+from webtext.corpus.files import file_sha256
+from webtext.corpus.interrupts import Stop
 from webtext.corpus.manifests import MANIFEST_NAME, Manifest
+from webtext.crawler.fetch.hashing import prefix_sha256, whole_sha256
 from webtext.crawler.fetch.ledger import Ledger
 from webtext.crawler.fetch.ledger_file import LEDGER_NAME, at_rest, generation
 from webtext.crawler.fetch.warc import REFETCH_HINT
@@ -40,11 +41,12 @@ def verify_pages(corpus: Path, manifest: Manifest) -> None:
     _check(index, file_sha256(index) if index.is_file() else None, index_sha256, _REDO_HINT)
 
 
-def check_ledger(path: Path, manifest: Manifest) -> None:
+def check_ledger(path: Path, manifest: Manifest, stop: Stop | None = None) -> None:
     """Compare the ledger's bytes with the manifest; its content, where a crawl has gone on with it since.
 
     Raises:
         DamagedFile: it is missing, no ledger, or other than the manifest says.
+        Interrupted: the user asked to stop.
     """
     if not path.is_file():
         raise DamagedFile("is missing", where=path, hint=REFETCH_HINT)
@@ -55,7 +57,7 @@ def check_ledger(path: Path, manifest: Manifest) -> None:
         raise DamagedFile("does not name its ledger", where=path.with_name(MANIFEST_NAME), hint=_REDO_HINT)
     expected, written = named
     if generation(path) <= written:
-        _check(path, file_sha256(path), expected, REFETCH_HINT)
+        _check(path, whole_sha256(path, stop), expected, REFETCH_HINT)
         return
     with Ledger.reading(path) as ledger:
         if ledger.links == manifest.inputs["links"] and ledger.identity() != manifest.facts["ledger"]:
@@ -68,18 +70,6 @@ def named_ledger(manifest: Manifest) -> tuple[str, int] | None:
         return str(manifest.run["ledger"]["sha256"]), int(manifest.run["ledger"]["generation"])
     except (KeyError, TypeError, ValueError):
         return None
-
-
-def prefix_sha256(path: Path, length: int) -> str | None:
-    """The sha256 (hex) of a file's first `length` bytes; None where it is missing or shorter."""
-    if not path.is_file():
-        return None
-    digest = hashlib.sha256()
-    with os_errors(path), path.open("rb") as file:
-        while length and (data := file.read(min(length, 1 << 20))):
-            digest.update(data)
-            length -= len(data)
-    return None if length else digest.hexdigest()
 
 
 def _check(path: Path, found: str | None, expected: str, hint: str) -> None:

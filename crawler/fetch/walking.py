@@ -13,10 +13,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from webtext.crawler.fetch.records import parse_fields
+from webtext.crawler.fetch.records import MAX_HEAD, parse_fields
 
-_CHUNK = 1 << 18
-_MAX_HEAD = 1 << 16
+PIECE = 1 << 18
+"""How many bytes of a file are read at once."""
+
+_MAX_DIGITS = 18  # of a Content-Length: 10 ** 18 bytes are an exabyte
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
@@ -42,34 +44,35 @@ class TornRecord(Exception):
         self.offset = offset
 
 
-def walk(file: BinaryIO, keep: int) -> Iterator[RawRecord]:
-    """Every record of a WARC file.
+def walk(file: BinaryIO, keep: int, *, offset: int = 0, piece: int = PIECE) -> Iterator[RawRecord]:
+    """Every record of a WARC file from `offset` on, which must be where one begins.
 
     Args:
         keep: bytes of each block to hold.
+        piece: how many bytes to read at once.
 
     Raises:
         TornRecord: a record is cut, damaged, none at all, or several share one gzip member.
     """
+    file.seek(offset)
     magic = file.read(4)
-    file.seek(0)
+    file.seek(offset)
     if magic == _ZSTD_MAGIC:
-        raise TornRecord(0, "is compressed with zstd; unpack it first")
-    yield from (_walk_members if magic[:2] == _GZIP_MAGIC else _walk_plain)(file, keep)
+        raise TornRecord(offset, "is compressed with zstd; unpack it first")
+    yield from (_walk_members if magic[:2] == _GZIP_MAGIC else _walk_plain)(file, keep, offset, piece)
 
 
-def _walk_members(file: BinaryIO, keep: int) -> Iterator[RawRecord]:
-    start = 0
-    data = file.read(_CHUNK)
+def _walk_members(file: BinaryIO, keep: int, start: int, piece: int) -> Iterator[RawRecord]:
+    data = file.read(piece)
     while data:
         record = _Record(start, keep)
         decoder = zlib.decompressobj(31)
         consumed = 0
         try:
             while not decoder.eof:
-                if not data and not (data := file.read(_CHUNK)):
+                if not data and not (data := file.read(piece)):
                     raise TornRecord(start, "the file ends inside of this record")
-                record.feed(decoder.decompress(data, _CHUNK))
+                record.feed(decoder.decompress(data, PIECE))
                 rest = decoder.unused_data if decoder.eof else decoder.unconsumed_tail
                 consumed += len(data) - len(rest)
                 data = rest
@@ -77,12 +80,11 @@ def _walk_members(file: BinaryIO, keep: int) -> Iterator[RawRecord]:
             raise TornRecord(start, f"the compressed data are damaged ({error})") from error
         yield record.end(consumed)
         start += consumed
-        data = data or file.read(_CHUNK)
+        data = data or file.read(piece)
 
 
-def _walk_plain(file: BinaryIO, keep: int) -> Iterator[RawRecord]:
-    place = 0
-    line = file.readline(_MAX_HEAD)
+def _walk_plain(file: BinaryIO, keep: int, place: int, piece: int) -> Iterator[RawRecord]:
+    line = file.readline(MAX_HEAD)
     while line:
         record = _Record(place, keep)
         length = 0
@@ -91,9 +93,9 @@ def _walk_plain(file: BinaryIO, keep: int) -> Iterator[RawRecord]:
             length += len(line)
             if not line.strip():
                 break
-            line = file.readline(_MAX_HEAD)
+            line = file.readline(MAX_HEAD)
         while record.missing:
-            data = file.read(min(record.missing, _CHUNK))
+            data = file.read(min(record.missing, piece))
             if not data:
                 raise TornRecord(place, "the file ends inside of this record")
             record.feed(data)
@@ -103,7 +105,7 @@ def _walk_plain(file: BinaryIO, keep: int) -> Iterator[RawRecord]:
         yield found
         place += length
         # Two empty lines belong to the end of a record; what is in them tells nothing.
-        while line := file.readline(_MAX_HEAD):
+        while line := file.readline(MAX_HEAD):
             if line.strip():
                 break
             place += len(line)
@@ -132,7 +134,7 @@ class _Record:
             if end < 0:
                 if not b"WARC/".startswith(self._head[:5]):
                     raise TornRecord(self.offset, "no WARC record begins here")
-                if len(self._head) > _MAX_HEAD:
+                if len(self._head) > MAX_HEAD:
                     raise TornRecord(self.offset, "the head of this record does not end")
                 return
             data = self._head[end + 4 :]
@@ -153,6 +155,8 @@ class _Record:
         length = self.fields.get("content-length", "")
         if not first.startswith("WARC/") or not length.isascii() or not length.isdigit():
             raise TornRecord(self.offset, "no WARC record begins here")
+        if len(length) > _MAX_DIGITS:
+            raise TornRecord(self.offset, "the Content-Length of this record is no length")
         self._in_block = True
         self._length = self.missing = int(length)
 

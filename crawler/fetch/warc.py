@@ -23,7 +23,7 @@ from webtext.crawler.fetch.records import (
     parse_warc_time,
     record_id,
 )
-from webtext.crawler.fetch.walking import RawRecord, TornRecord, walk
+from webtext.crawler.fetch.walking import PIECE, RawRecord, TornRecord, walk
 
 SEGMENT_BYTES = 1_000_000_000
 """A segment that has grown beyond this is followed by a new one (the WARC specification recommends 1 GB)."""
@@ -122,7 +122,7 @@ class Segments:
     def _warcinfo(self, name: str) -> bytes:
         fields = [
             ("WARC-Type", "warcinfo"),
-            ("WARC-Record-ID", f"<{record_id(self._number, 0, '', 'warcinfo')}>"),
+            ("WARC-Record-ID", f"<{record_id(self._number, 0, '', '', 'warcinfo')}>"),
             ("WARC-Date", datetime.now(UTC).strftime(WARC_TIME)),
             ("WARC-Filename", name),
             ("Content-Type", "application/warc-fields"),
@@ -160,17 +160,17 @@ def read_record(path: Path, offset: int, length: int) -> StoredResponse:
 def read_raw(path: Path, offset: int, length: int, keep: int) -> RawRecord:
     """The one record at `offset`; the first `keep` bytes of its block, all of it where `keep` is negative.
 
+    All of the record is read and checked, but no more than a piece of it and `keep` bytes are held.
+
     Raises:
-        TornRecord: it is cut or none.
+        TornRecord: it is cut, none, or not `length` bytes long.
     """
     with os_errors(path), path.open("rb") as file:
-        file.seek(offset)
-        data = file.read(length)
-    if len(data) < length:
-        raise TornRecord(offset, "the file ends before it")
-    record = next(walk(io.BytesIO(data), keep if keep >= 0 else 1 << 40), None)
+        record = next(walk(file, keep if keep >= 0 else 1 << 40, offset=offset, piece=max(1, min(length, PIECE))), None)
     if record is None:
         raise TornRecord(offset, "nothing lies here")
+    if record.length != length:
+        raise TornRecord(offset, f"the record has {record.length:,} bytes instead of {length:,}")
     return record
 
 

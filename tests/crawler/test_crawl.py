@@ -17,6 +17,7 @@ import psutil
 import pytest
 from crawling import QUICK, WildServer, crawl, fate_of, outcomes_of, pages_of, says, silent
 from small_web import write_warc
+from warcio.archiveiterator import ArchiveIterator
 
 from webtext.corpus.config import CrawlSettings
 from webtext.corpus.errors import ChangedSettings, DamagedFile, Interrupted, WebtextError
@@ -24,7 +25,8 @@ from webtext.corpus.files import file_sha256, write_json
 from webtext.corpus.interrupts import Stop
 from webtext.corpus.manifests import Manifest, verify_files
 from webtext.corpus.outcomes import LossAlarm
-from webtext.crawler.fetch.crawl import verify_pages
+from webtext.crawler.fetch.crawl import check_conditions, pages_inputs, verify_pages
+from webtext.crawler.fetch.ledger import Ledger
 from webtext.crawler.fetch.plan import Plan
 from webtext.crawler.fetch.warc import read_record
 
@@ -138,6 +140,36 @@ def test_grown_links_go_on_with_the_new_ones(once: tuple[Path, Manifest], warc: 
     verify_pages(corpus, grown)
 
 
+def test_another_spelling_that_comes_with_growth_equals_all_at_once(tmp_path: Path) -> None:
+    """An older month can bring an earlier spelling of a link; both have answers, and one body they share."""
+    late, early = ["http://a.example/x", "http://a.example/y"], ["http://www.a.example/x", "http://www.a.example/y"]
+    warc = tmp_path / "web.warc.gz"
+    bodies = [b"<p>late", b"<p>the same", b"<p>early", b"<p>the same"]
+    write_warc(warc, [(url, 200, HTML, body) for url, body in zip([*late, *early], bodies, strict=True)])
+    grown, once = tmp_path / "grown", tmp_path / "once"
+    crawl(grown, [*late, "http://b.example/"], replay=[warc])
+    manifest = crawl(grown, [*early, "http://b.example/"], replay=[warc])
+    expected = crawl(once, [*early, "http://b.example/"], replay=[warc])
+    assert manifest.identity == expected.identity
+    found, wanted = pages_of(grown), pages_of(once)
+    place = {"segment": "", "offset": 0}
+    assert {url: {**row, **place} for url, row in found.items()} == {
+        url: {**row, **place} for url, row in wanted.items()
+    }
+    row = found["http://www.a.example/x"]
+    assert read_record(grown / "pages" / row["segment"], row["offset"], row["length"]).body == b"<p>early"
+    entries = [json.loads(line.split(" ", 2)[2]) for line in (grown / "pages/index.cdxj").read_text().splitlines()]
+    assert sorted(entry["url"] for entry in entries) == early
+    assert {(entry["url"], int(entry["offset"])) for entry in entries} == {
+        (url, row["offset"]) for url, row in found.items()
+    }
+    with (grown / "pages/segment-00000.warc.gz").open("rb") as file:
+        ids = [record.rec_headers.get_header("WARC-Record-ID") for record in ArchiveIterator(file)]
+    assert len(ids) == len(set(ids)) == 5  # a warcinfo, two that count, two that no longer do
+    assert {f"<{row['record_id']}>" for row in found.values()} < set(ids)
+    verify_pages(grown, manifest)
+
+
 def test_links_that_are_gone_count_no_more(copied: Path, warc: Path) -> None:
     manifest = crawl(copied, URLS[1:3], replay=[warc])
     assert (manifest.rows_in, manifest.rows_out, manifest.outcomes) == (2, 2, {})
@@ -181,6 +213,31 @@ def test_settings_that_shape_nothing_may_change(copied: Path, once: tuple[Path, 
     assert grown.rows_in == once[1].rows_in + 1
 
 
+def test_another_name_needs_a_refetch_and_another_version_does_not(copied: Path, warc: Path) -> None:
+    urls = [*URLS, "http://new.example/"]
+    named = replace(CrawlSettings(), user_agent="OtherBot/1.0")
+    with pytest.raises(ChangedSettings, match="agent = 'webtext', now it is 'otherbot'"):
+        crawl(copied, urls, replay=[warc], settings=named)
+    with pytest.raises(ChangedSettings, match=r"agent = 'webtext'.*\n.*--refetch"):
+        crawl(copied, urls, replay=[warc], settings=named, redo=True)
+    newer = replace(CrawlSettings(), user_agent="WebText/9.9 (+https://example.org)", contact="me@example.org")
+    assert crawl(copied, urls, replay=[warc], settings=newer).rows_in == 9
+
+
+def test_conditions_are_refused_before_anything_is_changed(copied: Path, tmp_path: Path) -> None:
+    with Ledger.writing(copied / "pages/ledger.sqlite") as ledger:
+        ledger.want_nothing()  # as while other links are brought in
+        ledger.rest()
+    before = file_sha256(copied / "pages/ledger.sqlite")
+    check_conditions(copied, replace(CrawlSettings(), delay=0.0))
+    for changed, name in (({"max_redirects": 1}, "max_redirects"), ({"user_agent": "other"}, "agent")):
+        with pytest.raises(ChangedSettings, match=rf"{name} = .*\n.*--refetch"):
+            check_conditions(copied, replace(CrawlSettings(), **changed))  # type: ignore[arg-type]
+    assert file_sha256(copied / "pages/ledger.sqlite") == before
+    check_conditions(tmp_path / "new", replace(CrawlSettings(), max_redirects=1))
+    assert not (tmp_path / "new").exists()
+
+
 def test_redo_keeps_every_page(copied: Path, once: tuple[Path, Manifest], warc: Path) -> None:
     segment = file_sha256(copied / "pages/segment-00000.warc.gz")
     (copied / "pages/index.cdxj").unlink()
@@ -204,6 +261,73 @@ def test_refetch_begins_anew(copied: Path, once: tuple[Path, Manifest], warc: Pa
     (copied / "pages/ledger.sqlite").write_bytes(b"spoilt")
     assert crawl(copied, URLS, replay=[warc], refetch=True).identity == once[1].identity
     assert not (copied / "work").exists()
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """300 pages: two batches of results."""
+    path = tmp_path_factory.mktemp("many") / "web.warc.gz"
+    urls = [f"http://a.example/{number}" for number in range(300)]
+    write_warc(path, [(url, 200, HTML, b"<p>x") for url in urls])
+    return path, urls
+
+
+def killed(corpus: Path, urls: Sequence[str], warc: Path, monkeypatch: pytest.MonkeyPatch, *, refetch: bool) -> None:
+    """A crawl that dies with 200 of its links done, in a ledger that is then marked."""
+    monkeypatch.setenv("WEBTEXT_FAULT", "crawl.committed:1")
+    with pytest.raises(WebtextError, match="SIGKILL"):
+        crawl(corpus, urls, replay=[warc], refetch=refetch)
+    monkeypatch.delenv("WEBTEXT_FAULT")
+    with Ledger.writing(corpus / "pages/ledger.sqlite") as ledger:
+        assert ledger.counts() == (300, {"page": 200})
+        assert ledger.meta("mark") is None
+        ledger.set_meta("mark", "here")
+
+
+def is_marked(corpus: Path) -> bool:
+    with Ledger.reading(corpus / "pages/ledger.sqlite") as ledger:
+        return ledger.meta("mark") == "here"
+
+
+def test_a_refetch_that_was_interrupted_goes_on(
+    tmp_path: Path, many: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warc, urls = many
+    manifest = crawl(tmp_path, urls, replay=[warc])
+    killed(tmp_path, urls, warc, monkeypatch, refetch=True)
+    assert crawl(tmp_path, urls, replay=[warc], refetch=True).identity == manifest.identity
+    assert is_marked(tmp_path)
+    # A finished one is no longer under way: the next begins anew.
+    crawl(tmp_path, urls, replay=[warc], refetch=True)
+    assert not is_marked(tmp_path)
+
+
+def test_a_refetch_goes_on_only_where_it_can(
+    tmp_path: Path, many: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warc, urls = many
+    killed(tmp_path, urls, warc, monkeypatch, refetch=False)  # no refetch: nothing of it may stay
+    killed(tmp_path, urls, warc, monkeypatch, refetch=True)
+    # Damage would otherwise be met again and again.
+    with (tmp_path / "pages/segment-00000.warc.gz").open("rb+") as file:
+        file.truncate(100)
+    killed(tmp_path, urls, warc, monkeypatch, refetch=True)
+    other = replace(CrawlSettings(), max_redirects=1)
+    assert crawl(tmp_path, urls, replay=[warc], settings=other, refetch=True).rows_out == 300
+    assert not is_marked(tmp_path)
+
+
+def test_a_refetch_whose_loss_was_refused_can_be_accepted_or_begun_anew(tmp_path: Path, warc: Path) -> None:
+    urls = [f"http://lost.example/{number}" for number in range(1_100)]
+    for _ in range(2):
+        with pytest.raises(LossAlarm, match="unreachable"):
+            crawl(tmp_path, urls, replay=[warc], refetch=True)
+        assert not is_marked(tmp_path)
+        with Ledger.writing(tmp_path / "pages/ledger.sqlite") as ledger:
+            ledger.set_meta("mark", "here")
+            ledger.rest()
+    assert crawl(tmp_path, urls, replay=[warc], refetch=True, accept_loss=True).rows_out == 0
+    assert is_marked(tmp_path)
 
 
 def test_no_link_is_no_page(tmp_path: Path, warc: Path) -> None:
@@ -351,6 +475,30 @@ def test_a_full_disk_is_told_and_loses_nothing(tmp_path: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert crawl(corpus, urls, replay=[warc]).rows_out == 8
+
+
+def test_a_stop_is_heeded_before_and_after_the_crawl_process(
+    tmp_path: Path, once: tuple[Path, Manifest], warc: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop = Stop(raising=False)
+    stop.requested = True
+    with pytest.raises(Interrupted):
+        pages_inputs("links", [warc], stop)
+    with pytest.raises(Interrupted):
+        crawl(tmp_path / "corpus", URLS, replay=[warc], stop=stop)
+    assert not (tmp_path / "corpus/pages").exists()
+    stop.requested = False
+
+    def stopping(ledger: Ledger) -> None:
+        stop.requested = True
+        rest(ledger)
+
+    rest = Ledger.rest
+    monkeypatch.setattr(Ledger, "rest", stopping)
+    with pytest.raises(Interrupted):
+        crawl(tmp_path / "corpus", URLS, replay=[warc], stop=stop)
+    monkeypatch.undo()
+    assert crawl(tmp_path / "corpus", URLS, replay=[warc]).identity == once[1].identity
 
 
 def test_a_signal_to_the_process_alone_ends_the_call(tmp_path: Path) -> None:

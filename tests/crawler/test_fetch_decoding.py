@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import random
 import zlib
 from collections.abc import Callable
 
@@ -55,6 +56,24 @@ def test_deflate_without_its_wrapping_is_understood() -> None:
 def test_gzip_members_follow_each_other_and_what_follows_them_is_ignored() -> None:
     body = gzip.compress(b"one ") + gzip.compress(b"two") + b"\x00\x00trailing"
     assert decode_body([("Content-Encoding", "gzip")], body, 100) == b"one two"
+
+
+def test_many_members_are_refused_before_they_take_quadratic_time() -> None:
+    member = gzip.compress(b"x")
+    headers = [("Content-Encoding", "gzip")]
+    assert decode_body(headers, member * 1_000, 1_000) == b"x" * 1_000
+    with pytest.raises(UndecodableBody, match="1,000 gzip members"):
+        decode_body(headers, member * 1_001, 2_000)
+
+
+def test_members_longer_than_what_zlib_is_fed_at_once_follow_each_other() -> None:
+    parts = [random.Random(number).randbytes(200_000 + number) for number in range(3)]
+    body = b"".join(map(gzip.compress, parts))
+    assert decode_body([("Content-Encoding", "gzip")], body, 600_003) == b"".join(parts)
+    with pytest.raises(TooLarge):
+        decode_body([("Content-Encoding", "gzip")], body, 600_002)
+    with pytest.raises(CutShort):
+        decode_body([("Content-Encoding", "gzip")], body[:-100], 600_003)
 
 
 @pytest.mark.parametrize("encoding", ["none", "utf-8", "aws-chunked", ""])

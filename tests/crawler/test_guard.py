@@ -127,6 +127,21 @@ def test_what_a_test_allows_is_this_machine_and_no_other() -> None:
     assert "corp.test" in resolver.refused
 
 
+def test_an_allowed_name_may_have_a_port_of_its_own_whatever_the_url_says() -> None:
+    resolver, _ = guarded({}, shop_test="127.0.0.1:8123", corp_test="10.0.0.8:80")
+    assert ask(resolver, "shop.test", 80) == [("127.0.0.1", 8123)]
+    assert ask(resolver, "shop.test", 443) == [("127.0.0.1", 8123)]
+    assert ask(resolver, "corp.test") == []
+    assert "corp.test" in resolver.refused
+
+
+def test_an_allowed_name_without_an_address_does_not_exist() -> None:
+    resolver, inner = guarded({"gone.test": [PUBLIC]}, gone_test="")
+    assert ask(resolver, "gone.test") == []
+    assert "gone.test" not in resolver.refused
+    assert inner.asked == []
+
+
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:8000/", "http://[::1]/", "http://localhost/x", "http://router.local/"]
 )

@@ -11,10 +11,11 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from webtext.corpus.errors import Balance, CorpusLocked, DamagedFile, WebtextError
+from webtext.corpus.errors import Balance, CorpusLocked, DamagedFile, Interrupted, WebtextError
+from webtext.corpus.interrupts import Stop
 from webtext.corpus.schemas import OUTCOMES
 from webtext.crawler.fetch import ledger_file
-from webtext.crawler.fetch.ledger import PAGES, Ended, Ledger, Placed
+from webtext.crawler.fetch.ledger import PAGES, Ended, Ledger, Link, Placed
 from webtext.crawler.fetch.records import ResponseRecords, record_id
 
 HIGH = (1 << 64) - 2  # its two's complement is -2
@@ -108,7 +109,7 @@ def test_pages_by_key_with_all_that_extract_needs(ledger: Ledger) -> None:
         "segment": "segment-00001.warc.gz",
         "offset": 20,
         "length": 6,
-        "record_id": record_id(5, 1, "ab" * 32),
+        "record_id": record_id(5, 1, "http://b.example/", "ab" * 32),
         "payload_sha256": "ab" * 32,
         "fetched": WHEN,
     }
@@ -164,12 +165,32 @@ def test_growth_adds_links_and_keeps_outcomes(ledger: Ledger) -> None:
     assert ledger.counts() == (3, {"page": 2})
 
 
-def test_the_address_shown_is_that_of_the_links(ledger: Ledger) -> None:
-    ledger.add_links(links(1))
-    ledger.claim(1)
-    ledger.commit([Ended(1, "robots", "r")], {})
-    ledger.add_links(links(1).set_column(1, "url", pa.array(["http://www.a.example/1"])))
-    assert next(ledger.outcomes())["url"].to_pylist() == ["http://www.a.example/1"]
+def test_a_link_with_another_spelling_is_pending_again_and_leaves_nothing_behind(ledger: Ledger) -> None:
+    spelled = links(1, 2).set_column(1, "url", pa.array(["http://www.a.example/1", "http://a.example/2"]))
+    ledger.add_links(links(1, 2, 3))
+    ledger.claim(3)
+    ledger.commit([page(1), page(2), Ended(3, "robots", "r")], {0: 100})
+    ledger.add_links(spelled)
+    assert ledger.counts() == (3, {"page": 1, "robots": 1})
+    assert ledger.pages()["key"].to_pylist() == [2]
+    assert len(list(ledger.cdxj())) == 1
+    assert ledger.claim(9) == [Link(1, "http://www.a.example/1")]
+    ledger.commit([Ended(1, "timeout", "late")], {})
+    assert next(ledger.outcomes())["url"].to_pylist() == ["http://www.a.example/1", "http://a.example/3"]
+    ledger.add_links(spelled)  # after a crash the same rows come again
+    assert ledger.claim(9) == []
+
+
+def test_a_long_query_is_given_up_when_the_user_stops(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("webtext.crawler.fetch.ledger._LOOKS", 100)
+    ledger.add_links(links(*range(1_000)))
+    stop = Stop(raising=False)
+    with ledger.until(stop):
+        assert ledger.counts() == (1_000, {})
+    stop.requested = True
+    with pytest.raises(Interrupted), ledger.until(stop):
+        ledger.counts()
+    assert ledger.counts() == (1_000, {})
 
 
 def test_the_index_is_sorted_and_has_every_hop(ledger: Ledger) -> None:

@@ -8,7 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from webtext.corpus.errors import DamagedFile, WebtextError
+from webtext.corpus.errors import DamagedFile, Interrupted, WebtextError
+from webtext.corpus.files import file_sha256
+from webtext.corpus.interrupts import Stop
+from webtext.crawler.fetch.hashing import prefix_sha256
 from webtext.crawler.fetch.records import build_record
 from webtext.crawler.fetch.replay_index import ENTRY, ReplayArchive, by_sha256, write_index
 
@@ -180,6 +183,38 @@ def test_missing_and_empty_files_are_refused(tmp_path: Path) -> None:
         by_sha256([tmp_path / "empty.warc"])
     with pytest.raises(WebtextError, match="directory"):
         by_sha256([tmp_path])
+
+
+class Soon(Stop):
+    """The user stops after some looks."""
+
+    def __init__(self, looks: int) -> None:
+        self.left = looks
+        super().__init__(raising=False)
+
+    @property
+    def requested(self) -> bool:
+        self.left -= 1
+        return self.left < 0
+
+    @requested.setter
+    def requested(self, value: bool) -> None:
+        pass
+
+
+def test_a_stop_is_heeded_between_records_and_inside_of_files(tmp_path: Path) -> None:
+    records = [record(f"http://a.example/{number}") for number in range(20)]
+    path = warc(tmp_path / "one", *records)
+    with pytest.raises(Interrupted):
+        write_index(tmp_path / "index.npy", [path], Soon(10))
+    write_index(tmp_path / "index.npy", [path], Soon(20))
+    large = tmp_path / "large"
+    large.write_bytes(b"x" * 3_000_000)
+    with pytest.raises(Interrupted):
+        by_sha256([large], Soon(1))
+    with pytest.raises(Interrupted):
+        prefix_sha256(large, 2_500_000, Soon(1))
+    assert list(by_sha256([large], Soon(9))) == [file_sha256(large)]
 
 
 def test_a_file_that_changes_under_a_replay_is_damaged(tmp_path: Path) -> None:

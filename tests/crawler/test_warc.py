@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import tracemalloc
 import zlib
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from warcio.archiveiterator import ArchiveIterator
 from webtext.corpus.errors import DamagedFile
 from webtext.crawler.fetch.cdxj import cdxj_line, surt
 from webtext.crawler.fetch.records import (
+    MAX_HEAD,
     StoredResponse,
     build_record,
     parse_response,
@@ -26,7 +28,7 @@ from webtext.crawler.fetch.records import (
     response_records,
 )
 from webtext.crawler.fetch.walking import TornRecord, walk
-from webtext.crawler.fetch.warc import Segments, read_record
+from webtext.crawler.fetch.warc import Segments, read_raw, read_record
 
 WHEN = datetime(2025, 3, 4, 5, 6, 7, tzinfo=UTC)
 REQUEST = request_bytes("/a?b=1", "a.example", [("User-Agent", "webtext/0.1")])
@@ -118,9 +120,11 @@ def test_a_compressed_body_is_not_compressed_again() -> None:
 
 
 def test_record_ids_follow_from_what_is_recorded() -> None:
-    one = record_id(0xABC, 0, "ff")
-    assert one == record_id(0xABC, 0, "ff") == "urn:uuid:" + one.removeprefix("urn:uuid:")
-    assert len({one, record_id(0xABD, 0, "ff"), record_id(0xABC, 1, "ff"), record_id(0xABC, 0, "fe")}) == 4
+    a, b = "http://a.example/", "http://b.example/"
+    one = record_id(0xABC, 0, a, "ff")
+    assert one == record_id(0xABC, 0, a, "ff") == "urn:uuid:" + one.removeprefix("urn:uuid:")
+    others = [record_id(*fields) for fields in ((0xABD, 0, a, "ff"), (0xABC, 1, a, "ff"), (0xABC, 0, a, "fe"))]
+    assert len({one, *others, record_id(0xABC, 0, b, "ff")}) == 5
     assert one.split("-")[2].startswith("8")
 
 
@@ -181,6 +185,22 @@ def test_a_record_that_is_not_there_is_damaged(tmp_path: Path) -> None:
         read_record(path, offset, length)
 
 
+@pytest.mark.parametrize("compressed", [True, False])
+def test_of_a_large_record_only_what_is_kept_is_held(tmp_path: Path, compressed: bool) -> None:
+    """In compressed bytes, too, for bodies that do not compress."""
+    data = foreign(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 20_000_000)
+    packed = gzip.compress(data, 0) if compressed else data
+    length = len(packed) if compressed else len(packed) - 4
+    path = tmp_path / "large.warc"
+    path.write_bytes(b"before" + packed + b"after")
+    tracemalloc.start()
+    raw = read_raw(path, 6, length, keep=100)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (len(raw.block), raw.block_length, raw.length) == (100, 20_000_019, length)
+    assert most < 4_000_000
+
+
 def foreign(block: bytes, kind: str = "response") -> bytes:
     head = f"WARC/1.0\r\nWARC-Type: {kind}\r\nContent-Length: {len(block)}\r\n\r\n".encode()
     return head + block + b"\r\n\r\n"
@@ -223,6 +243,7 @@ def test_a_file_that_was_cut_anywhere_in_its_last_record_is_torn(compressed: boo
         (foreign(b"12345").replace(b"Length: 5", b"Length: 3"), "its length is wrong|no WARC record"),
         (b"\x28\xb5\x2f\xfd....", "zstd"),
         (b"WARC/1.0\r\nX: " + b"y" * 80_000, "head of this record does not end"),
+        (foreign(b"1").replace(b"Length: 1", b"Length: " + b"1" * 5_000), "no length"),
     ],
 )
 def test_files_of_others_that_are_no_warc_files(data: bytes, what: str) -> None:
@@ -249,6 +270,20 @@ def test_a_plain_record_must_fit_its_digest() -> None:
 )
 def test_http_answers_as_recorders_store_them(block: bytes, body: bytes) -> None:
     assert parse_response("http://a.example/", block, WHEN).body == body
+
+
+def test_folded_lines_are_joined() -> None:
+    block = b"HTTP/1.1 200 OK\r\nA: one\r\n  two\r\n\tthree\r\nB: four\r\n\r\n"
+    assert parse_response("http://a.example/", block, WHEN).headers == [("A", "one two three"), ("B", "four")]
+
+
+@pytest.mark.parametrize("line", [b"\r\nA: b", b"\r\n folded", b"x"])
+def test_a_head_has_an_end(line: bytes) -> None:
+    """Within 64 KiB: heads without an end would be parsed in the crawl's one thread."""
+    head = b"HTTP/1.1 200 OK\r\nA: " + line * ((MAX_HEAD - 40) // len(line))
+    assert parse_response("http://a.example/", head + b"\r\n\r\nbody", WHEN).body == b"body"
+    with pytest.raises(ValueError, match="HTTP head does not end"):
+        parse_response("http://a.example/", head + line * 20 + b"\r\n\r\nbody", WHEN)
 
 
 @pytest.mark.parametrize("block", [b"", b"<html>", b"HTTP/1.1\r\n\r\n", b"HTTP/1.1 abc OK\r\n\r\n"])
