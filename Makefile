@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-ROOMS := corpus crawler dedup pipelines tokenize train
+JOBS ?= auto
+ROOMS := corpus crawler dedup demo pipelines tokenize train
 
-.PHONY: setup test kill types lint format clean
+.PHONY: setup demo test kill types lint format clean
 .DEFAULT_GOAL := help
 
 help:  ## what there is to make
@@ -16,11 +17,14 @@ $(BIN)/.installed: pyproject.toml constraints.txt tools/setup.sh
 	@sh tools/setup.sh "$(PYTHON)" "$(VENV)"
 	@touch $@
 
+demo: setup  ## the whole way over a little web on this machine, into webtext-demo/
+	$(BIN)/webtext demo
+
 test: setup  ## all tests (WEBTEXT_TEST_DATA=FOLDER adds those on real data)
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal
 
 kill: setup  ## the kill tests: every fault point, then random moments (minutes)
-	$(BIN)/python -m pytest -q -m kill
+	$(BIN)/python -m pytest -q -m kill -n $(JOBS) --dist worksteal
 
 .types: Makefile
 	@rm -rf .types && mkdir -p .types/webtext

@@ -1,0 +1,53 @@
+"""Facts about the whole way: the balance of all stages, the shards, and that the model has learned."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from webtext.corpus.outcomes import Stage
+from webtext.demo.finished import Finished
+from webtext.demo.pages import DemoWeb
+
+_LEARNED = 1.0
+"""Nats by which the loss falls at least."""
+_ENOUGH = 100
+"""Steps from which that can be asked for."""
+
+
+def plant(web: DemoWeb, *, steps: int) -> None:
+    """All of them, for a training of so many steps."""
+    web.expect("no link is lost on the way, and none counted twice", _balance)
+    web.expect("every document that stays is in exactly one shard", _once_each)
+
+    def whole(finished: Finished) -> str:
+        return "" if len(finished.losses) == steps else f"{len(finished.losses)} steps of {steps}"
+
+    def learned(finished: Finished) -> str:
+        # The logits of a new model are almost even: its first loss is that of a guess.
+        guess, last = finished.losses[0], sum(finished.losses[-10:]) / 10
+        return "" if last < guess - _LEARNED else f"a loss of {last:.2f} nats, it began with {guess:.2f}"
+
+    web.expect(f"the training took its {steps} steps", whole)
+    if steps >= _ENOUGH:
+        web.expect("the model has learned to predict the next token", learned)
+
+
+def _balance(finished: Finished) -> str:
+    for stage, manifest in finished.manifests.items():
+        lost = manifest.rows_in - manifest.rows_out - sum(manifest.outcomes.values())
+        if lost:
+            return f"{stage}: {lost} rows are missing"
+    for before, after in pairwise(Stage):
+        out, into = finished.manifests[before].rows_out, finished.manifests[after].rows_in
+        if out != into:
+            return f"{before} gave {out} rows, {after} took {into}"
+    return ""
+
+
+def _once_each(finished: Finished) -> str:
+    held = [key for keys in finished.shards.values() for key in keys]
+    if len(held) != len(set(held)):
+        return f"{len(held) - len(set(held))} documents are there twice"
+    return (
+        "" if set(held) == set(finished.texts) else f"{len(held)} documents in the shards, {len(finished.texts)} stay"
+    )
