@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 JOBS ?= auto
 ROOMS := corpus crawler dedup demo pipelines tokenize train
 
-.PHONY: setup demo test kill types lint format clean
+.PHONY: setup demo test kill types lint format clean .types
 .DEFAULT_GOAL := help
 
 help:  ## what there is to make
@@ -26,7 +26,7 @@ test: setup  ## all tests (WEBTEXT_TEST_DATA=FOLDER adds those on real data)
 kill: setup  ## the kill tests: every fault point, then random moments (minutes)
 	$(BIN)/python -m pytest -q -m kill -n $(JOBS) --dist worksteal
 
-.types: Makefile
+.types:
 	@rm -rf .types && mkdir -p .types/webtext
 	@for room in $(ROOMS); do ln -s "../../$$room" ".types/webtext/$$room"; done
 	@for file in webtext/*.py webtext/py.typed; do ln -s "../../$$file" ".types/webtext/"; done
