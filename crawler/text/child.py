@@ -14,6 +14,7 @@ import resource
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from webtext.corpus.outcomes import Outcome
@@ -65,12 +66,30 @@ def _answer(
     page: PageBytes, rules: TextRules, examine: Callable[[PageBytes, TextRules], Extracted | Rejection]
 ) -> Answer:
     try:
-        return Answer(examine(page, rules))
+        found = examine(page, rules)
     except MemoryError:
-        return Answer(Rejection(Outcome.EXTRACT_ERROR, "out of memory"), worn=True)
+        return _OUT_OF_MEMORY
     except Exception as error:  # noqa: BLE001 - a page may break the extractor in any way; none may break the stage
         text = _ADDRESS.sub("0x…", " ".join(f"{type(error).__name__}: {error}".split()))
         return Answer(Rejection(Outcome.EXTRACT_ERROR, text[:_DETAIL_CHARACTERS]))
+    if isinstance(found, Rejection) and found.outcome is Outcome.EMPTY and _memory_ran_short():
+        return _OUT_OF_MEMORY  # the parser met the limit, and the libraries around it took that for an empty page
+    return Answer(found)
+
+
+_OUT_OF_MEMORY = Answer(Rejection(Outcome.EXTRACT_ERROR, "out of memory"), worn=True)
+_SHORT = 0.6  # of the limit: what failed was the next, larger piece
+
+
+def _memory_ran_short() -> bool:
+    """Whether the address space has come near its limit; False where the system does not say (not Linux)."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return False
+    peak = re.search(r"VmPeak:\s+(\d+) kB", status)
+    return limit != resource.RLIM_INFINITY and peak is not None and int(peak.group(1)) * 1024 > _SHORT * limit
 
 
 @contextlib.contextmanager

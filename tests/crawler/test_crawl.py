@@ -400,24 +400,30 @@ def test_a_spoilt_archive_is_refused_before_anything_starts(tmp_path: Path, warc
 
 def test_a_stop_keeps_what_is_there_and_the_next_call_goes_on(tmp_path: Path) -> None:
     server, stop = WildServer(), Stop(raising=False)
+    calls: list[object] = []
 
-    def stopping(connection, wild) -> None:  # type: ignore[no-untyped-def]
-        stop.requested = True
-        silent(connection, wild)
+    def tenth_stops(connection, wild) -> None:  # type: ignore[no-untyped-def]
+        # The tenth of them, whichever host that is: their order depends on the server's port.
+        calls.append(connection)
+        if len(calls) == 10:
+            stop.requested = True
+            silent(connection, wild)
+        else:
+            says(b"<p>here")(connection, wild)
 
     with server.running():
-        urls = [server.add(f"host{number}.test", "/", f"<p>{number}".encode()) for number in range(40)]
+        urls = [server.add(f"host{number}.test", "/", tenth_stops) for number in range(40)]
         # One link at a time: what stands before the stop is then known by what the server was asked.
-        settings = replace(QUICK, concurrency=1, retries=0)
-        server.add("host20.test", "/", stopping)
+        # Its answer outlasts the way of the stop, also on a busy machine.
+        settings = replace(QUICK, concurrency=1, retries=0, timeout=8.0)
         with pytest.raises(Interrupted, match="goes on where it was"):
             crawl(tmp_path, urls, settings=settings, allow_loopback=server.hosts(), stop=stop)
         asked = {name for name in server.requests if not name.endswith("robots.txt")}
-        assert 0 < len(asked) < 40
-        server.add("host20.test", "/", b"<p>20")
+        assert len(asked) == 10
         manifest = crawl(tmp_path, urls, settings=settings, allow_loopback=server.hosts())
+    # The one that hung may have ended as a timeout before the stop reached it; no other is asked twice.
     assert (manifest.rows_out, sum(manifest.outcomes.values())) in ((40, 0), (39, 1))
-    assert all(count == 1 for name, count in server.requests.items() if name in asked - {"host20.test/"})
+    assert sum(server.requests[name] == 1 for name in asked) >= 9
 
 
 def test_the_crawl_process_dies_with_its_parent(tmp_path: Path) -> None:

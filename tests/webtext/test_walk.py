@@ -158,8 +158,17 @@ def test_a_second_command_is_refused_with_the_pid_of_the_first(walk: Walk, at: A
         assert first.wait() == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("stage", ["crawl", "extract"])
+@pytest.mark.parametrize(
+    ("stage", "number"),
+    [
+        ("crawl", signal.SIGINT),
+        ("extract", signal.SIGTERM),
+        pytest.param("crawl", signal.SIGTERM, marks=pytest.mark.kill),
+        pytest.param("extract", signal.SIGINT, marks=pytest.mark.kill),
+        pytest.param("dedup", signal.SIGINT, marks=pytest.mark.kill),
+        pytest.param("tokenize", signal.SIGINT, marks=pytest.mark.kill),
+    ],
+)
 def test_a_signal_stops_cleanly_and_says_how_to_go_on(walk: Walk, at: At, stage: str, number: signal.Signals) -> None:
     corpus = at(stage)
     running = subprocess.Popen(
@@ -174,7 +183,7 @@ def test_a_signal_stops_cleanly_and_says_how_to_go_on(walk: Walk, at: At, stage:
     assert "Traceback" not in told
     assert leftovers() == []
     webtext(stage, corpus, *walk.arguments(stage))
-    on_disk = {"crawl": "pages", "extract": "documents"}[stage]
+    on_disk = {"crawl": "pages", "extract": "documents", "dedup": "clean", "tokenize": "shards"}[stage]
     expected = status(walk.corpus)["stages"][on_disk]["identity"]
     assert status(corpus)["stages"][on_disk]["identity"] == expected
     assert litter(corpus) == []
