@@ -63,11 +63,14 @@ def test_no_elements_are_no_work(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_an_expected_failure_arrives_as_itself(tmp_path: Path, workers: int) -> None:
+def test_an_expected_failure_arrives_as_itself_and_alone(
+    tmp_path: Path, workers: int, capfd: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(WebtextError, match="part 7: seven is damaged\n  make it again"):
         Engine(workers).each("touch", Touch(tmp_path, "error"), list(range(10)))
     with pytest.raises(WebtextError, match="no space left"):
         Engine(workers).each("touch", Touch(tmp_path, "disk"), list(range(10)))
+    assert capfd.readouterr().err == ""  # no traceback of Beam's beside it
 
 
 def test_a_bug_stays_a_bug(tmp_path: Path) -> None:
@@ -123,10 +126,3 @@ def test_what_is_not_portable_is_refused(how: str, tmp_path: Path) -> None:
         _ = numbers | beam.Map(str) | beam.io.WriteToText(str(tmp_path / "out"))
     with pytest.raises(ValueError, match=r"portable|terminal"):
         check_portable(pipeline)
-
-
-def test_an_expected_failure_prints_no_traceback(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    for workers in (1, 2):
-        with pytest.raises(WebtextError):
-            Engine(workers).each("touch", Touch(tmp_path, "error"), list(range(10)))
-        assert capfd.readouterr().err == ""

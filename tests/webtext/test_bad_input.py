@@ -107,20 +107,24 @@ def test_a_stage_whose_source_is_not_finished(walk: Walk, at: At, stage: str) ->
     assert_told(done, names=f"run webtext {BEFORE[stage]} first")
 
 
-@pytest.mark.parametrize("how", ["missing", "empty", "truncated", "foreign"])
-@pytest.mark.parametrize("suffix", [".zst", ".gz", ".bz2", ".xz", ".ndjson"])
+@pytest.mark.parametrize(
+    ("suffix", "how"),
+    [
+        *((".zst", how) for how in ("missing", "empty")),  # found before the format matters
+        *((suffix, "truncated") for suffix in (".zst", ".gz", ".bz2", ".xz")),  # a cut text is one unreadable line
+        *((suffix, "foreign") for suffix in (".zst", ".gz", ".bz2", ".xz", ".ndjson")),
+    ],
+)
 def test_a_spoilt_dump(walk: Walk, tmp_path: Path, suffix: str, how: str) -> None:
     plain = zstandard.ZstdDecompressor().stream_reader(walk.web.dump.open("rb")).read()
     compress = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress, ".ndjson": bytes}
     dump = tmp_path / f"RS_2025-01{suffix}"
     dump.write_bytes(walk.web.dump.read_bytes() if suffix == ".zst" else compress[suffix](plain))
-    if suffix == ".ndjson" and how == "truncated":
-        pytest.skip("a plain file that is cut shows one unreadable line, which is an outcome")
     spoil(dump, how)
     corpus = tmp_path / "corpus"
     assert_told(webtext("links", corpus, dump, expect=None), names=dump.name)
     assert not (corpus / "links" / "stage.json").exists()
-    if suffix == ".zst":  # the corpus is not the worse for it
+    if (suffix, how) == (".zst", "truncated"):  # the corpus is not the worse for it
         webtext("links", corpus, walk.web.dump, "--workers", 1)
         assert contents(corpus).keys() == contents(walk.after["links"]).keys()
         assert litter(corpus) == []

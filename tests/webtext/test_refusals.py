@@ -89,6 +89,7 @@ def test_a_given_tokenizer_may_go_once_the_corpus_has_it(corpus: Path, tmp_path:
     assert "already done" in webtext("tokenize", corpus).stderr
 
 
+@pytest.mark.kill
 def test_training_does_not_touch_a_corpus_that_is_being_written(corpus: Path) -> None:
     webtext("tokenize", corpus, "--redo", "--workers", 1, fault="stage.journal:1", expect=None)
     assert (corpus / "work" / "shards" / "publish.json").exists()
@@ -99,6 +100,7 @@ def test_training_does_not_touch_a_corpus_that_is_being_written(corpus: Path) ->
     assert litter(corpus) == []
 
 
+@pytest.mark.kill
 def test_the_last_unfinished_file_of_a_killed_publication_is_swept(corpus: Path, walk: Walk) -> None:
     killed = webtext("dedup", corpus, "--redo", "--workers", 1, fault="stage.published:1", expect=None)
     assert killed.returncode != 0
@@ -107,6 +109,7 @@ def test_the_last_unfinished_file_of_a_killed_publication_is_swept(corpus: Path,
     assert litter(corpus) == []
 
 
+@pytest.mark.kill  # for its length alone
 def test_files_in_the_working_directory_do_not_hide_libraries(
     walk: Walk, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
