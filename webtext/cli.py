@@ -314,10 +314,6 @@ def main() -> None:
     except WebtextError as error:
         print(f"webtext: {error}", file=sys.stderr, flush=True)  # noqa: T201
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # The reader of our output (head, less) has gone; nothing is wrong.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
 
 
 if __name__ == "__main__":

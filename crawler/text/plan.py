@@ -16,7 +16,8 @@ import pyarrow.compute as pc
 
 from webtext.corpus.errors import WebtextError
 from webtext.corpus.outcomes import Outcome, Stage
-from webtext.corpus.schemas import LINKS, OUTCOMES, TIME, key_text
+from webtext.corpus.schemas import LINKS, OUTCOMES, key_text
+from webtext.crawler.fetch.ledger_content import PAGES
 from webtext.crawler.text.owners import NO_TIME, owners
 
 Number = TypeVar("Number", bound=np.generic)
@@ -27,13 +28,7 @@ PAGE_COLUMNS = ("final_url", "final_key", "segment", "offset", "length", "record
 PLAN = pa.schema(
     [
         *(LINKS.field(name) for name in LINK_COLUMNS),
-        pa.field("final_url", pa.string(), nullable=False),
-        pa.field("final_key", pa.uint64(), nullable=False),
-        pa.field("segment", pa.string(), nullable=False),
-        pa.field("offset", pa.int64(), nullable=False),
-        pa.field("length", pa.int64(), nullable=False),
-        pa.field("record_id", pa.string(), nullable=False),
-        pa.field("fetched", TIME, nullable=False),
+        *(PAGES.field(name) for name in PAGE_COLUMNS),
     ]
 )
 """One row a page of a kept link, by key: what a document takes from the link, and where the page's bytes lie."""
