@@ -273,8 +273,9 @@ class Corpus(CorpusFolder):
         verify_files(self.path, shards, lambda name: not name.endswith(".arrow"))
         wanted = self.settings.train
         with needs("train"):
+            from webtext.train.runs import run_folder
             from webtext.train.trainer import train
-        folder = self.path / "runs" / _run_name(run)
+        folder = run_folder(self.path, run)
         with os_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
         options.update(default_preset=wanted.preset, default_seed=wanted.seed)
@@ -289,7 +290,8 @@ class Corpus(CorpusFolder):
         """
         with needs("train"):
             from webtext.train.generation import generate, latest_checkpoint
-        return generate(latest_checkpoint(self.path / "runs" / _run_name(run)), prompt, **options)
+            from webtext.train.runs import run_folder
+        return generate(latest_checkpoint(run_folder(self.path, run)), prompt, **options)
 
     def status(self) -> Status:
         """The stages with their balance, the fingerprint, the runs, and who writes to the corpus now."""
@@ -332,9 +334,3 @@ def _nothing(run: StageRun) -> StageReport:
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _run_name(name: str) -> str:
-    if not name or name.startswith(".") or "/" in name or "\\" in name:
-        raise UsageError(f"{name!r} is no name for a run", hint="letters, digits, - and _")
-    return name
