@@ -29,7 +29,7 @@ kill: setup  ## the kill tests: every fault point, then random moments (minutes)
 .types:
 	@rm -rf .types && mkdir -p .types/webtext
 	@for room in $(ROOMS); do ln -s "../../$$room" ".types/webtext/$$room"; done
-	@for file in webtext/*.py webtext/py.typed; do ln -s "../../$$file" ".types/webtext/"; done
+	@for file in webtext/*.py webtext/commands webtext/py.typed; do ln -s "../../$$file" ".types/webtext/"; done
 
 types: setup .types  ## mypy --strict over all rooms, imports between them followed
 	MYPYPATH=.types $(BIN)/mypy --strict --explicit-package-bases -p webtext

@@ -1,0 +1,51 @@
+"""What several commands share: their options, how a corpus is opened, how a result is printed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from webtext.api import Corpus
+    from webtext.reports import StageReport
+
+Folder = Annotated[Path, typer.Argument(metavar="CORPUS", help="The corpus folder.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
+Redo = Annotated[bool, typer.Option("--redo", help="Make the stage again, with the settings as they are now.")]
+AcceptLoss = Annotated[bool, typer.Option("--accept-loss", help="Go on although a stage dropped more than its limit.")]
+Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes. Default: one a core.")]
+Replay = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--replay", metavar="WARC", help="Answer requests from this WARC file instead of the network. May be repeated."
+    ),
+]
+MinKarma = Annotated[int | None, typer.Option("--min-karma", help="The least karma a link needs. Default 3.")]
+KarmaPolicy = Annotated[str | None, typer.Option("--karma-policy", help="max, sum or first. Default max.")]
+Nsfw = Annotated[bool | None, typer.Option("--nsfw/--no-nsfw", help="Follow links marked over 18.")]
+Contact = Annotated[str | None, typer.Option("--contact", help="Your e-mail address or URL, for site owners.")]
+Language = Annotated[str | None, typer.Option("--language", help="The language that stays, or any. Default en.")]
+MinWords = Annotated[int | None, typer.Option("--min-words", help="Shorter documents are dropped.")]
+Threshold = Annotated[float | None, typer.Option("--threshold", help="Near copies: shingle Jaccard. Default 0.7.")]
+Tokenizer = Annotated[str | None, typer.Option("--tokenizer", help="train, gpt2, or a tokenizer's folder.")]
+VocabSize = Annotated[int | None, typer.Option("--vocab-size", help="Tokens of a trained vocabulary.")]
+
+
+def open_corpus(folder: Path, *, create: bool = True) -> Corpus:
+    from webtext.api import Corpus
+
+    return Corpus(folder, create=create)
+
+
+def given(**flags: Any) -> dict[str, Any]:
+    """Only the flags that were given: the others are for webtext.toml to say."""
+    return {name: value for name, value in flags.items() if value is not None}
+
+
+def print_reports(reports: Sequence[StageReport], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps({report.stage: report.to_json() for report in reports}))

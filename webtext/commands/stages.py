@@ -1,0 +1,152 @@
+"""The steps from dumps to shards, and `build`, which takes all of them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from webtext.commands.options import (
+    AcceptLoss,
+    AsJson,
+    Contact,
+    Folder,
+    KarmaPolicy,
+    Language,
+    MinKarma,
+    MinWords,
+    Nsfw,
+    Redo,
+    Replay,
+    Threshold,
+    Tokenizer,
+    VocabSize,
+    Workers,
+    given,
+    open_corpus,
+    print_reports,
+)
+
+commands = typer.Typer()
+
+
+@commands.command(epilog="Example: webtext links my-corpus RS_2025-01.zst RS_2025-02.zst --min-karma 5")
+def links(
+    corpus: Folder,
+    sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="Dumps: files, globs or folders.")],
+    min_karma: MinKarma = None,
+    karma_policy: KarmaPolicy = None,
+    nsfw: Nsfw = None,
+    workers: Workers = None,
+    redo: Redo = False,
+    accept_loss: AcceptLoss = False,
+    as_json: AsJson = False,
+) -> None:
+    """Select the links of Reddit submissions with enough karma (links/)."""
+    values = given(min_karma=min_karma, karma_policy=karma_policy, nsfw=nsfw)
+    report = open_corpus(corpus).links(*sources, workers=workers, redo=redo, accept_loss=accept_loss, **values)
+    print_reports([report], as_json)
+
+
+@commands.command(epilog="Example: webtext crawl my-corpus --contact me@example.org")
+def crawl(
+    corpus: Folder,
+    replay: Replay = None,
+    contact: Contact = None,
+    concurrency: Annotated[int | None, typer.Option("--concurrency", help="Requests under way at once.")] = None,
+    delay: Annotated[float | None, typer.Option("--delay", help="Seconds between two requests to a host.")] = None,
+    redo: Redo = False,
+    refetch: Annotated[bool, typer.Option("--refetch", help="Delete pages/ and fetch everything again.")] = False,
+    accept_loss: AcceptLoss = False,
+    as_json: AsJson = False,
+) -> None:
+    """Fetch every link once (pages/)."""
+    values = given(contact=contact, concurrency=concurrency, delay=delay)
+    report = open_corpus(corpus, create=False).crawl(
+        replay=replay or (), redo=redo, refetch=refetch, accept_loss=accept_loss, **values
+    )
+    print_reports([report], as_json)
+
+
+@commands.command(epilog="Example: webtext extract my-corpus --workers 8")
+def extract(
+    corpus: Folder,
+    language: Language = None,
+    min_words: MinWords = None,
+    workers: Workers = None,
+    redo: Redo = False,
+    accept_loss: AcceptLoss = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take the main text of each page (documents/)."""
+    values = given(language=language, min_words=min_words)
+    report = open_corpus(corpus, create=False).extract(workers=workers, redo=redo, accept_loss=accept_loss, **values)
+    print_reports([report], as_json)
+
+
+@commands.command(epilog="Example: webtext dedup my-corpus --threshold 0.8 --redo")
+def dedup(
+    corpus: Folder,
+    threshold: Threshold = None,
+    workers: Workers = None,
+    redo: Redo = False,
+    accept_loss: AcceptLoss = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remove copies and say of what (clean/)."""
+    values = given(threshold=threshold)
+    report = open_corpus(corpus, create=False).dedup(workers=workers, redo=redo, accept_loss=accept_loss, **values)
+    print_reports([report], as_json)
+
+
+@commands.command(epilog="Example: webtext tokenize my-corpus --vocab-size 8192")
+def tokenize(
+    corpus: Folder,
+    tokenizer: Tokenizer = None,
+    vocab_size: VocabSize = None,
+    workers: Workers = None,
+    redo: Redo = False,
+    retrain_tokenizer: Annotated[
+        bool, typer.Option("--retrain-tokenizer", help="Train anew instead of keeping the tokenizer.")
+    ] = False,
+    accept_loss: AcceptLoss = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train or load a tokenizer and encode the documents (tokenizer/, shards/)."""
+    values = given(tokenizer=tokenizer, vocab_size=vocab_size)
+    report = open_corpus(corpus, create=False).tokenize(
+        workers=workers, redo=redo, retrain=retrain_tokenizer, accept_loss=accept_loss, **values
+    )
+    print_reports([report], as_json)
+
+
+@commands.command(epilog="Example: webtext build my-corpus RS_2025-01.zst --replay pages.warc.gz --workers 2")
+def build(
+    corpus: Folder,
+    sources: Annotated[list[str] | None, typer.Argument(metavar="[SOURCE...]", help="Dumps.")] = None,
+    replay: Replay = None,
+    contact: Contact = None,
+    min_karma: MinKarma = None,
+    karma_policy: KarmaPolicy = None,
+    nsfw: Nsfw = None,
+    language: Language = None,
+    min_words: MinWords = None,
+    threshold: Threshold = None,
+    tokenizer: Tokenizer = None,
+    vocab_size: VocabSize = None,
+    workers: Workers = None,
+    accept_loss: AcceptLoss = False,
+    as_json: AsJson = False,
+) -> None:
+    """All stages: links, crawl, extract, dedup, tokenize. Finished ones are passed over."""
+    settings = {
+        "links": given(min_karma=min_karma, karma_policy=karma_policy, nsfw=nsfw),
+        "crawl": given(contact=contact),
+        "extract": given(language=language, min_words=min_words),
+        "dedup": given(threshold=threshold),
+        "tokenize": given(tokenizer=tokenizer, vocab_size=vocab_size),
+    }
+    reports = open_corpus(corpus).build(
+        *(sources or ()), replay=replay or (), workers=workers, accept_loss=accept_loss, settings=settings
+    )
+    print_reports(reports, as_json)
