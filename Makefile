@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 JOBS ?= auto
 ROOMS := corpus crawler dedup demo pipelines tokenize train
 
-.PHONY: setup demo test kill types lint format clean .types
+.PHONY: setup demo test slow kill types lint format clean .types
 .DEFAULT_GOAL := help
 
 help:  ## what there is to make
@@ -22,6 +22,9 @@ demo: setup  ## the whole way over a little web on this machine, into webtext-de
 
 test: setup  ## all tests (WEBTEXT_TEST_DATA=FOLDER adds those on real data)
 	$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal
+
+slow: setup  ## the slow tests: large inputs, whole commands, benchmarks in small (minutes)
+	$(BIN)/python -m pytest -q -m slow -n $(JOBS) --dist worksteal
 
 kill: setup  ## the kill tests: every fault point, then random moments (minutes)
 	$(BIN)/python -m pytest -q -m kill -n $(JOBS) --dist worksteal
