@@ -267,7 +267,10 @@ class _Sign:
     known: Callable[..., tuple[NDArray[np.bool_], NDArray[np.int32], NDArray[np.uint8]]] | None
 
     def __call__(self, piece: Piece) -> None:
-        write_part(piece.signatures, sign(piece.read(COLUMNS), self.settings, self.permutations, self.known))
+        found = [sign(batch, self.settings, self.permutations, self.known) for batch in piece.batches(COLUMNS)]
+        if not found:  # a file without rows
+            found = [sign(piece.read(COLUMNS), self.settings, self.permutations)]
+        write_part(piece.signatures, pa.concat_tables(found))
         fault_point("dedup.signed")
 
 
@@ -293,6 +296,11 @@ class _Collect:
 
     def __call__(self, piece: Piece) -> None:
         wanted = read_part(self.wanted)["wanted"].slice(piece.start, piece.rows)
-        found = shingle_sets(Texts.of(piece.read(["text"]).filter(wanted)["text"]), self.size)
-        write_part(piece.sets, pa.table({"set": lists(found.offsets, found.hashes)}))
+        found, start = [], 0
+        for batch in piece.batches(["text"]):
+            mine = batch.filter(wanted.slice(start, len(batch)))
+            sets = shingle_sets(Texts.of(mine["text"]), self.size)
+            found.append(pa.table({"set": lists(sets.offsets, sets.hashes)}))
+            start += len(batch)
+        write_part(piece.sets, pa.concat_tables(found))
         fault_point("dedup.collected")

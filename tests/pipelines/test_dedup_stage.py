@@ -319,9 +319,12 @@ def test_a_corpus_that_grew_signs_and_collects_only_what_is_new_or_connected_wit
     old += [document("d", changed(other, 2, 2), karma=4), document("e", words(3, 100))]
     new = [document("f", changed(base, 3, 2), karma=5)]
     seen: list[tuple[str, int]] = []
-    for module, name in ((signatures_module, "_signed"), (pipeline, "shingle_sets")):
+    for module, name, real in (
+        (signatures_module, "_signed", signatures_module._signed),
+        (pipeline, "shingle_sets", pipeline.shingle_sets),
+    ):
 
-        def counted(texts: Any, *rest: Any, name: str = name, function: Any = getattr(module, name)) -> Any:
+        def counted(texts: Any, *rest: Any, name: str = name, function: Any = real) -> Any:
             seen.append((name, len(texts)))
             return function(texts, *rest)
 
