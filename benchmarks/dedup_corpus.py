@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from webtext.corpus.files import write_parquet
 from webtext.corpus.schemas import DOCUMENTS
+from webtext.dedup.utf8 import fold_character
 
 ROWS_PER_FILE = 50_000
 COPIES = 0.2  # of the documents
@@ -135,7 +136,8 @@ def jaccard(one: str, other: str) -> float:
 
 
 def _grams(text: str) -> set[tuple[str, ...]]:
-    words = re.findall(r"\w+", text.lower())
+    # Character by character: the lower case of some (İ, a final Σ) is otherwise another number of letters or another.
+    words = re.findall(r"\w+", text.lower() if text.isascii() else "".join(map(fold_character, text)))
     return set(_windows(words))
 
 
