@@ -105,7 +105,7 @@ def datatrove(folder: Path, out: Path, *, whitespace: bool = False) -> list[int]
         from datatrove.utils.word_tokenizers import WhitespaceTokenizer
 
         language = WhitespaceTokenizer()
-    reader = ParquetReader(str(folder), text_key="text", id_key="record_id")
+    reader = ParquetReader(str(folder), text_key="text", id_key="record_id", read_metadata=False)
     work = str(out / "work")
     stages: list[list[Any]] = [
         [reader, MinhashDedupSignature(f"{work}/signatures", config=config, language=language)],
@@ -115,8 +115,7 @@ def datatrove(folder: Path, out: Path, *, whitespace: bool = False) -> list[int]
     ]
     for stage, tasks in zip(stages, (1, config.num_buckets, 1, 1), strict=True):
         LocalPipelineExecutor(pipeline=stage, tasks=tasks, workers=1).run()
-    rows = [json.loads(row) if isinstance(row, str) else row for row in read(out / "kept")["metadata"].to_pylist()]
-    return [row["key"] for row in rows]
+    return [int(each, 16) for each in read(out / "kept")["id"].to_pylist()]
 
 
 def write(table: pa.Table, kept: list[int], out: Path) -> list[int]:

@@ -134,12 +134,14 @@ def write_parquet_groups(path: Path, groups: Iterable[pa.Table], schema: pa.Sche
         ValueError: another number of rows; always a fault of webtext's own code.
     """
     with atomic(path) as aside, pq.ParquetWriter(aside, schema, **_PARQUET) as writer:
-        full = True
+        last, count = ROW_GROUP_ROWS, 0
         for group in groups:
-            if not full or not 0 < len(group) <= ROW_GROUP_ROWS:
+            if last < ROW_GROUP_ROWS or not 0 < len(group) <= ROW_GROUP_ROWS:
                 raise ValueError(f"a row group of {len(group)} rows, or one after an incomplete one")
-            full = len(group) == ROW_GROUP_ROWS
+            last, count = len(group), count + 1
             writer.write_table(_plain(group, schema), row_group_size=ROW_GROUP_ROWS)
+        if not count:
+            writer.write_table(_plain(schema.empty_table(), schema))
 
 
 def _plain(table: pa.Table, schema: pa.Schema) -> pa.Table:

@@ -259,6 +259,17 @@ def test_row_groups_of_any_size_are_read(tmp_path: Path) -> None:
     assert clean(tmp_path / "two", [path]).identity == wanted.identity
 
 
+def test_documents_that_lie_in_no_order_give_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = mixed_corpus()
+    wanted = grow(tmp_path / "one", monkeypatch, rows)
+    random.Random(5).shuffle(rows)
+    paths = []
+    for number in range(3):
+        paths.append(tmp_path / f"two/documents/part-{number:05d}.parquet")
+        write_parquet(paths[-1], pa.Table.from_pylist(rows[number::3], DOCUMENTS), DOCUMENTS)
+    assert clean(tmp_path / "two", paths, inputs="last").identity == wanted.identity
+
+
 def test_the_number_of_workers_does_not_matter(tmp_path: Path) -> None:
     rows = mixed_corpus()
     manifest = clean(tmp_path / "one", store(tmp_path / "one", rows))
