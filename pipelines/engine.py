@@ -139,9 +139,12 @@ def _run(pipeline: beam.Pipeline, label: str, sitting: Sitting) -> None:
             sitting.end(failed=True)
             thread.join(5)
             raise
-        sitting.end(failed=bool(failure))
-        if failure:
-            raise sitting.explain(failure[0], label) from failure[0]
+        try:
+            if failure:
+                raise sitting.explain(failure[0], label) from failure[0]
+            sitting.finished(label)
+        finally:
+            sitting.end(failed=bool(failure))
 
 
 _BEAM_THREADS = ("run_worker", "beam_", "read_grpc_client_inputs")

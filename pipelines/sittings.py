@@ -24,13 +24,16 @@ class Sitting(ABC):
     def options(self) -> PipelineOptions:
         """What the runner is told."""
 
-    def began(self, result: Any) -> None:
+    def began(self, result: Any) -> None:  # noqa: B027 - not every engine needs it
         """The runner took the pipeline; `result` is Beam's PipelineResult. Called in the thread that waits for it."""
 
-    def look(self, label: str) -> None:
+    def look(self, label: str) -> None:  # noqa: B027 - not every engine needs it
         """Called several times a second: raise a `WebtextError` where the pipeline will never end."""
 
-    def end(self, *, failed: bool) -> None:
+    def finished(self, label: str) -> None:  # noqa: B027 - not every engine needs it
+        """The runner says that the pipeline is done: raise a `WebtextError` where it is not."""
+
+    def end(self, *, failed: bool) -> None:  # noqa: B027 - not every engine needs it
         """The pipeline is over, or given up: leave nothing running, nothing open. Called once, in every case."""
 
     def explain(self, error: BaseException, label: str) -> BaseException:
