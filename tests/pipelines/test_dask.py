@@ -126,7 +126,7 @@ def test_what_kills_every_worker_ends_with_a_message(tmp_path: Path, monkeypatch
 
 
 def test_a_scheduler_that_dies_in_the_middle_is_told_and_the_same_call_goes_on(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out, until = tmp_path / "out", tmp_path / "until"
     out.mkdir()
@@ -137,7 +137,8 @@ def test_a_scheduler_that_dies_in_the_middle_is_told_and_the_same_call_goes_on(
             engine.each("slow", Slow(out, until), list(range(10)))
         assert done(out) == []
         assert capfd.readouterr().err == ""
-        with pytest.raises(WebtextError, match="no Dask scheduler answers"):
+        with monkeypatch.context() as patched, pytest.raises(WebtextError, match="no Dask scheduler answers"):
+            patched.setattr(engine_module, "CONNECT_SECONDS", 1)
             on(cluster, tmp_path / "corpus")
     until.touch()
     with dask_cluster(tmp_path / "again") as cluster:
@@ -224,7 +225,7 @@ OTHER_DISK = "import webtext.pipelines.handshake as handshake; handshake.sees = 
         (OTHER_VERSION.format(name="webtext"), r"a worker works .*: webtext is 0\.0\.9, not [0-9.]+\n"),
         (OTHER_VERSION.format(name="pyarrow"), r"a worker works .*: pyarrow is 0\.0\.9, not [0-9.]+\n"),
         (OTHER_CODE, r"a worker works .*: webtext's code is abcdef, not [0-9a-f]{12}\n"),
-        (OTHER_DISK, r"corpus: 1 of the workers do not see this folder, the first of them tcp://.*share"),
+        (OTHER_DISK, r"corpus: 1 of the workers do not see this folder, the first of them tcp://.*\n.*share"),
     ],
     ids=["no webtext", "another release", "another library", "another code", "another disk"],
 )
