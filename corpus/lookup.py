@@ -1,7 +1,7 @@
 """The rows of one key, out of files sorted by key, without reading the rest.
 
-Which file and which row groups may hold a key stands in Parquet's footers: a handful of them are read, whatever the size
-of the corpus. Not for reading ranges in bulk (`webtext.pipelines.sorted_output`).
+Which file and which row groups may hold a key stands in Parquet's footers: a handful of them are read, whatever the
+size of the corpus. Not for reading ranges in bulk (`webtext.pipelines.sorted_output`).
 """
 
 from __future__ import annotations

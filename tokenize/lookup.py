@@ -13,7 +13,7 @@ from webtext.tokenize.shards import Shard
 
 @dataclass(frozen=True)
 class Place:
-    """A document in the shards: `tokens` of them in row `row` of `shard`, from place `start` of the split's stream on."""
+    """A document in the shards: row `row` of `shard`, `tokens` tokens from place `start` of the split's stream on."""
 
     split: str
     shard: str

@@ -37,6 +37,7 @@ from webtext.folder import SECTIONS, CorpusFolder
 from webtext.reports import StageReport, Status
 
 if TYPE_CHECKING:
+    from webtext.tracing import Trace
     from webtext.train.trainer import TrainReport
 
 Paths = Sequence[str | os.PathLike[str]]
@@ -312,6 +313,20 @@ class Corpus(CorpusFolder):
             from webtext.train.generation import generate, latest_checkpoint
             from webtext.train.runs import run_folder
         return generate(latest_checkpoint(run_folder(self.path, run)), prompt, **options)
+
+    def trace(self, url: str | None = None, *, key: str | None = None, diff: bool = False) -> Trace:
+        """The whole way of one link, by its address (in any spelling) or its key (16 hex digits).
+
+        Args:
+            diff: where it was removed as a copy (or another for it), also what differs between the two.
+        """
+        if (url is None) == (key is None):
+            raise UsageError("trace takes an address or a key")
+        with needs("crawl"), os_errors(self.path):
+            from webtext.trace_address import trace_address, trace_key_text, with_diff
+
+            found = trace_address(self.path, url) if url is not None else trace_key_text(self.path, str(key))
+            return with_diff(self.path, found) if diff else found
 
     def status(self) -> Status:
         """The stages with their balance, the fingerprint, the runs, and who writes to the corpus now."""

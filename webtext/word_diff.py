@@ -1,4 +1,4 @@
-"""Two texts side by side: a unified diff whose lines are paragraphs and whose marks are words, as `git diff --word-diff`.
+"""Two texts side by side: a unified diff whose lines are paragraphs, with marks around words (`git diff --word-diff`).
 
 For people who ask why one text was taken for a copy of another. Not a measure: that is the Jaccard of their shingles.
 """
