@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 
@@ -10,10 +11,12 @@ from webtext.tracing import ENDED, NOT_REACHED, NOT_RUN, PASSED, UNFINISHED, Sta
 
 _WIDTH = 11  # of a stage's name
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # titles are others' words: none of them may steer a terminal
+
 
 def trace_text(trace: Trace, *, diff: bool = False) -> str:
-    """The lines of a trace; `diff` says that a diff was asked for."""
-    return "\n".join(_lines(trace, diff))
+    """The lines of a trace; `diff` says that a diff was asked for. Control characters of others' texts become `?`."""
+    return "\n".join(_CONTROL.sub("?", line) for line in _lines(trace, diff))
 
 
 def _lines(trace: Trace, diff: bool) -> Iterator[str]:
