@@ -26,6 +26,9 @@ def trace_address(corpus: Path, url: str) -> Trace:
 
     key = url_key(url)
     trace = trace_key(corpus, key, url)
+    if not trace.known and "://" not in url:  # as people say an address
+        key = url_key(f"http://{url.strip()}")
+        trace = trace_key(corpus, key, url)
     if trace.known:
         return trace
     return replace(trace, near=tuple(_near(corpus, url, key)), leading_here=tuple(_leading(corpus, trace, key)))
@@ -76,10 +79,7 @@ def _near(corpus: Path, url: str, key: int) -> Iterator[tuple[str, str]]:
 
 def _spellings(url: str) -> Iterator[str]:
     """Addresses that often name the same page, but are links of their own."""
-    plain = url.strip()
-    if "://" not in plain:
-        plain = f"http://{plain}"
-        yield plain
+    plain = url.strip() if "://" in url else f"http://{url.strip()}"
     head, _, fragment = plain.partition("#")
     bare, _, query = head.partition("?")
     if query:

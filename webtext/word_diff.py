@@ -58,10 +58,15 @@ def _marked(one: str, other: str) -> str:
             found.append(_between(before[low:high], first=number == 0, last=number == len(codes) - 1))
             continue
         if high > low:
-            found.append(f"[-{' '.join(before[low:high])}-]")
+            found.append(f"[-{_joined(before[low:high])}-]")
         if stop > start:
-            found.append(f"{{+{' '.join(after[start:stop])}+}}")
+            found.append(f"{{+{_joined(after[start:stop])}+}}")
     return re.sub(r" ?\n ?", "\n", " ".join(found))
+
+
+def _joined(words: Sequence[str]) -> str:
+    """Words within marks, which do not go over the end of a line: one that differs is shown as a sign."""
+    return " ".join("¶" if word == "\n" else word for word in words)
 
 
 def _between(words: Sequence[str], *, first: bool, last: bool) -> str:

@@ -101,7 +101,7 @@ def test_a_redirect_shows_every_hop_and_whose_page_it_is(corpus: Corpus) -> None
 
 def test_what_was_dropped_keeps_its_evidence(corpus: Corpus) -> None:
     for url, evidence in (
-        ("https://closed.example/a", "robots: robots.txt: "),
+        ("https://closed.example/a", "robots: disallowed by robots.txt"),
         ("https://optout.example/a", "opt-out: noai in X-Robots-Tag"),
         ("https://optout.example/b", "opt-out: noai in meta robots"),
         ("https://broken.example/404", "http-error: status 404"),
@@ -158,7 +158,7 @@ def test_a_key_does_as_well(corpus: Corpus) -> None:
     "url",
     [
         f"{KEPT}?page=1", f"{KEPT}.html", f"{KEPT}/index.html", f"{KEPT}/amp", f"{KEPT}).",
-        "https://m.site0.example/articles/0", "https://site0.example/Articles/0", "site0.example/articles/0",
+        "https://m.site0.example/articles/0", "https://site0.example/Articles/0", "m.site0.example/articles/0/",
     ],
 )  # fmt: skip
 def test_an_address_that_was_never_seen_is_told_with_the_nearest_that_was(corpus: Corpus, url: str) -> None:
@@ -168,6 +168,10 @@ def test_an_address_that_was_never_seen_is_told_with_the_nearest_that_was(corpus
     text = trace_text(trace)
     assert "never seen: no line of the dumps names this address in any spelling" in text
     assert f"  {KEPT}  (key " in text
+
+
+def test_an_address_without_its_scheme_will_do(corpus: Corpus) -> None:
+    assert corpus.trace("www.site0.example/articles/0/").stages == corpus.trace(KEPT).stages
 
 
 def test_nothing_near_is_nothing(corpus: Corpus) -> None:
