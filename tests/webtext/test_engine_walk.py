@@ -56,7 +56,7 @@ def test_an_engine_is_a_setting_like_others_and_shapes_nothing(walk: Walk, tmp_p
     made = corpus.links(walk.web.dump, workers=1, engine={"name": "local"})
     assert made.identity == status(walk.after["links"])["stages"]["links"]["identity"]
     assert 'name = "dask"' in config.read_text()  # what was given for one call stays with that call
-    with pytest.raises(UsageError, match="engine.name is 'drask'; it takes one of local, dask, flink"):
+    with pytest.raises(UsageError, match=r"engine\.name is 'drask'; it takes one of local, dask, flink"):
         corpus.extract(engine={"name": "drask"})
     with pytest.raises(UsageError, match="did you mean address"):
         corpus.extract(engine={"adress": "x"})
