@@ -34,6 +34,9 @@ CONNECT_SECONDS = 10
 GRACE = 30.0
 """Seconds without any worker after which a pipeline is given up: a nanny starts a new one within a few."""
 
+LOOK_SECONDS = 1.0
+"""Between two questions to the scheduler whether it has workers."""
+
 PARTITIONS_A_THREAD = 8
 """Partitions of Dask a thread: few enough that one extractor serves many pages, enough to even out the last ones."""
 
@@ -92,6 +95,7 @@ class _DaskSitting(Sitting):
         self._over = False
         self._lock = threading.Lock()
         self._alone: float | None = None
+        self._looked = 0.0
 
     def runner(self) -> DaskRunner:
         return _Runner()
@@ -111,13 +115,19 @@ class _DaskSitting(Sitting):
 
     def look(self, label: str) -> None:
         client = self._result.client if self._result is not None else None
-        if client is None or client.status != "running":  # the futures are cancelled then, and `finished` tells
+        now = time.monotonic()
+        if client is None or client.status != "running" or now - self._looked < LOOK_SECONDS:
             return
-        if client.scheduler_info()["workers"]:
+        self._looked = now
+        try:
+            workers = client.scheduler_info(n_workers=0)["n_workers"]
+        except OSError:  # it goes away at this moment: its futures are cancelled, and `finished` tells
+            return
+        if workers:
             self._alone = None
             return
-        self._alone = self._alone or time.monotonic()
-        if time.monotonic() - self._alone > GRACE:
+        self._alone = self._alone or now
+        if now - self._alone > GRACE:
             raise WebtextError(f"'{label}' has no workers left", where=self._cluster.address, hint=_AGAIN)
 
     def finished(self, label: str) -> None:

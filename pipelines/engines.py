@@ -51,11 +51,13 @@ def _refuse(address: str, flags: Sequence[str]) -> None:
 
 def _dask(address: str, flags: Sequence[str], workers: int | None, corpus: Path) -> Engine:
     try:
-        from webtext.pipelines.dask_cluster import Dask
+        import distributed  # noqa: F401 - before Beam's part, which fails otherwise where it is missing
     except ModuleNotFoundError as error:
         raise WebtextError(
             f"the engine dask needs {error.name}, which is not installed", hint="pip install 'webtext[dask]'"
         ) from error
+    from webtext.pipelines.dask_cluster import Dask
+
     refuse_unknown(flags, "dask")
     cluster = Dask.meet(address, flags, corpus)
     return Engine(workers or _power_of_two(cluster.threads), corpus, cluster)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,10 @@ def test_what_an_engine_needs_is_said(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_package_that_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "webtext.pipelines.dask_cluster", raising=False)
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(WebtextError, match=r"dask needs distributed, which is not installed\n.*webtext\[dask\]"):
+        choose_engine(EngineSettings("dask", "tcp://127.0.0.1:8786"), None, tmp_path)
     missing = job_service.Kind("apache_beam.no_such_module", "Runner")
     monkeypatch.setitem(job_service.KINDS, "dataflow", missing)  # type: ignore[arg-type]
     with pytest.raises(
