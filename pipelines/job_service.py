@@ -17,6 +17,7 @@ from typing import Any
 
 import grpc
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options_validator import PipelineOptionsValidator
 from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc
 from apache_beam.runners.runner import PipelineState
 
@@ -83,6 +84,7 @@ class JobService(Backend):
             _check_java(kind, name, flags)
             for option in unknown(flags):
                 say(f"{name}: Beam does not know the option {option} itself; whether it counts, its job server decides")
+        _validate(name, flags)
         return cls(name, flags)
 
     def sitting(self, workers: int) -> Sitting:
@@ -118,9 +120,14 @@ class _JobSitting(Sitting):
     def explain(self, error: BaseException, label: str) -> BaseException:
         if (inner := carried(error)) is not None:
             return inner
+        service = self._service.name
+        if self._result is None:  # it never got there: no jar, no Docker, no credentials …
+            return WebtextError(f"{service} does not take the pipeline of '{label}': {_first_line(error)}")
+        if "failed in state" in str(error) and "Traceback" not in str(error):
+            return WebtextError(f"'{label}' failed on {service}: {_first_line(error)}")
         if isinstance(error, grpc.RpcError):
             return WebtextError(
-                f"the job service of {self._service.name} went away during '{label}' ({_code(error)})",
+                f"the job service of {service} went away during '{label}' ({_code(error)})",
                 hint="the same command goes on where it was once it is there again",
             )
         return error
@@ -177,6 +184,19 @@ def _check_java(kind: Kind, name: str, flags: Sequence[str]) -> None:
             f"Beam starts a job server of its own for {name}, and that needs Java, which is not installed here",
             hint="install Java, or name a job server that runs: --beam-option job_endpoint=HOST:8099",
         )
+
+
+def _validate(name: str, flags: Sequence[str]) -> None:
+    """Beam's own look at the options, before there is anything to send."""
+    problems = PipelineOptionsValidator(PipelineOptions(list(flags)), _runner_class(name)()).validate()
+    if problems:
+        told = "; ".join(problem.strip().rstrip(".") for problem in problems)
+        raise UsageError(f"the engine {name} says: {told}", hint="such options go in --beam-option NAME=VALUE")
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 def _code(error: grpc.RpcError) -> str:

@@ -138,6 +138,14 @@ def test_what_an_engine_needs_is_said(tmp_path: Path, monkeypatch: pytest.Monkey
         choose_engine(EngineSettings("flink", "localhost:8081"), None, tmp_path)
     with pytest.raises(UsageError, match="the engine dataflow takes no address"):
         choose_engine(EngineSettings("dataflow", "somewhere"), None, tmp_path)
+    with pytest.raises(UsageError, match=r"the engine dataflow says: .*Missing required option: project; .*region\n"):
+        choose_engine(EngineSettings("dataflow"), None, tmp_path)
+    with pytest.raises(
+        WebtextError, match="spark does not take the pipeline of 'touch': ValueError: Option spark_rest"
+    ):
+        choose_engine(EngineSettings("spark", "x", ("spark_submit_uber_jar",)), 2, tmp_path).each(
+            "touch", Touch(tmp_path), [1]
+        )
     with pytest.raises(UsageError, match="the engine local takes no address\n  name the engine it is for"):
         choose_engine(EngineSettings("local", "tcp://127.0.0.1:8786"), None, tmp_path)
     with pytest.raises(UsageError, match="the engine local takes no Beam option parallelism"):
