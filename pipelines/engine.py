@@ -147,7 +147,7 @@ def _run(pipeline: beam.Pipeline, label: str, sitting: Sitting) -> None:
             sitting.end(failed=bool(failure))
 
 
-_BEAM_THREADS = ("run_worker", "beam_", "read_grpc_client_inputs")
+_BEAM_THREADS = ("run_worker", "beam_", "read_grpc_client_inputs", "wait_until_finish_read")
 
 
 @contextmanager

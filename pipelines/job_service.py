@@ -106,16 +106,21 @@ class _JobSitting(Sitting):
         self._result = result
 
     def finished(self, label: str) -> None:
-        if self._result.state != PipelineState.DONE:
+        try:
+            state = self._result.state
+        except grpc.RpcError as error:
+            raise self._gone(error, label) from error
+        if state != PipelineState.DONE:
             raise WebtextError(
-                f"'{label}' ended on {self._service.name} as {self._result.state}",
+                f"'{label}' ended on {self._service.name} as {state}",
                 hint="run the same command again: it goes on where it was",
             )
 
     def end(self, *, failed: bool) -> None:
-        if failed and self._result is not None and not PipelineState.is_terminal(self._result.state):
+        if failed and self._result is not None:
             with suppress(Exception):  # the job service may be what failed
-                self._result.cancel()
+                if not PipelineState.is_terminal(self._result.state):
+                    self._result.cancel()
 
     def explain(self, error: BaseException, label: str) -> BaseException:
         if (inner := carried(error)) is not None:
@@ -126,11 +131,14 @@ class _JobSitting(Sitting):
         if "failed in state" in str(error) and "Traceback" not in str(error):
             return WebtextError(f"'{label}' failed on {service}: {_first_line(error)}")
         if isinstance(error, grpc.RpcError):
-            return WebtextError(
-                f"the job service of {service} went away during '{label}' ({_code(error)})",
-                hint="the same command goes on where it was once it is there again",
-            )
+            return self._gone(error, label)
         return error
+
+    def _gone(self, error: grpc.RpcError, label: str) -> WebtextError:
+        return WebtextError(
+            f"the job service of {self._service.name} went away during '{label}' ({_code(error)})",
+            hint="the same command goes on where it was once it is there again",
+        )
 
 
 def _runner_class(name: str) -> Any:

@@ -16,7 +16,7 @@ import pytest
 from apache_beam.portability.api import beam_job_api_pb2
 from apache_beam.runners.portability.local_job_service import LocalJobServicer
 from small_corpora import document, reworded, store_documents, words
-from tasks import Touch, done
+from tasks import Slow, Touch, done
 
 from webtext.corpus.config import DedupSettings, EngineSettings, shaping
 from webtext.corpus.errors import UsageError, WebtextError
@@ -104,6 +104,22 @@ def test_failures_arrive_as_themselves(service: Service, tmp_path: Path) -> None
         engine.each("touch", Touch(tmp_path, "error"), list(range(10)))
     with pytest.raises(RuntimeError, match="ZeroDivisionError: seven"):
         engine.each("touch", Touch(tmp_path, "bug"), list(range(10)))
+
+
+def test_a_job_service_that_goes_away_is_told(service: Service, tmp_path: Path) -> None:
+    until = tmp_path / "until"
+
+    def stop() -> int:
+        if list(tmp_path.glob("*.begun")):
+            service.stop(0)
+        return 0
+
+    engine = choose_engine(EngineSettings("portable", service.address, (HERE,)), 2, tmp_path)
+    with pytest.raises(
+        WebtextError, match=r"the job service of portable went away during 'slow'.*\n  the same command"
+    ):
+        engine.each("slow", Slow(tmp_path, until), [1], made=stop)
+    until.touch()
 
 
 def test_an_option_that_nobody_knows_is_refused(service: Service, tmp_path: Path) -> None:
