@@ -49,6 +49,8 @@ def _verdict(trace: Trace) -> str:
         unmade = [stage.stage for stage in trace.stages if stage.state in (NOT_RUN, UNFINISHED)]
         if Stage.LINKS in unmade:
             return "not known: links is not finished"
+        if counted := trace.of(Stage.LINKS).detail:
+            return f"no link: never seen, or rejected ({counted})"
         return "never seen: no line of the dumps names this address in any spelling"
     shards = trace.of(Stage.SHARDS)
     if shards.state == PASSED:
@@ -100,7 +102,8 @@ def _links(stage: StageTrace) -> Iterator[str]:
     if stage.state == PASSED:
         yield f"karma {facts['karma']:,}, {facts['domain']}, first posted {_when(facts['first_posted'])}"
     for post in facts.get("submissions", ()):
-        yield f"  {post['id']}  r/{post['subreddit'] or '?'}  score {post['score']:,}  {_when(post['created'])}"
+        score = "none" if post["score"] is None else f"{post['score']:,}"
+        yield f"  {post['id']}  r/{post['subreddit'] or '?'}  score {score}  {_when(post['created'])}"
 
 
 def _pages(stage: StageTrace) -> Iterator[str]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from webtext.corpus.errors import DamagedFile, WebtextError
 from webtext.corpus.files import read_parquet
@@ -169,16 +170,18 @@ class _Tracer:
         if found:
             return StageTrace(Stage.LINKS, PASSED, facts=found[0])
         ended = self._ended(Stage.LINKS)
-        return replace(ended, facts={**ended.facts, "submissions": self._lines()}) if ended.state == ENDED else ended
+        if ended.state == ENDED:
+            return replace(ended, facts={**ended.facts, "submissions": self._lines()})
+        counted = self.manifests[Stage.LINKS].facts.get("outcomes") == "counts"
+        return replace(ended, detail="rejected links are counted only, in this corpus") if counted else ended
 
     def _lines(self) -> list[dict[str, Any]]:
         """The submissions of a link that was not kept, out of what was read of the dumps."""
-        from webtext.crawler.reddit.lines import LINES
-
         found = []
         for path in self._paths(Stage.LINKS, "links/lines/"):
             if path.suffix == ".parquet":
-                found += rows_in_file(path, LINES, self.key, ["id", "subreddit", "score", "created"])
+                schema = pq.read_schema(path)
+                found += rows_in_file(path, schema, self.key, ["id", "subreddit", "score", "created"])
         for row in found:
             row["created"] = None if row["created"] is None else datetime.fromtimestamp(row["created"], UTC)
         posts = [row for row in found if row["id"]]  # what a rejected line said is in its detail
@@ -282,11 +285,8 @@ class _Tracer:
         names = sorted(name for name in manifest.files if name.startswith(prefix)) if manifest else []
         for name in names:
             if not (self.corpus / name).is_file():
-                raise DamagedFile(
-                    "is missing",
-                    where=self.corpus / name,
-                    hint=f"make the stage again: webtext {stage.command} CORPUS --redo",
-                )
+                hint = f"make the stage again: webtext {stage.command} CORPUS --redo"
+                raise DamagedFile("is missing", where=self.corpus / name, hint=hint)
         return [self.corpus / name for name in names]
 
 

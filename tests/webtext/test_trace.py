@@ -14,7 +14,9 @@ from walks import Walk
 
 from webtext.api import Corpus
 from webtext.corpus.errors import DamagedFile, UsageError
+from webtext.corpus.files import write_json
 from webtext.corpus.lock import corpus_lock
+from webtext.corpus.manifests import read_manifest
 from webtext.corpus.outcomes import Stage
 from webtext.corpus.schemas import key_text
 from webtext.crawler.reddit.urls import url_key
@@ -179,6 +181,20 @@ def test_nothing_near_is_nothing(corpus: Corpus) -> None:
     assert (trace.known, trace.near, trace.leading_here, trace.url) == (False, (), (), None)
     assert states(trace) == ["not reached", *["not run"] * 4] or states(trace) == ["not reached"] * 5
     assert "counted and leave no row" in trace_text(trace)
+
+
+def test_a_corpus_that_only_counts_its_rejected_links_says_so(walk: Walk, tmp_path: Path) -> None:
+    folder = shutil.copytree(walk.after["links"], tmp_path / "corpus")
+    manifest = read_manifest(folder / "links" / "stage.json")
+    gone = [name for name in manifest.files if not name.startswith("links/part-")]
+    for name in gone:
+        (folder / name).unlink()
+    files = {name: digest for name, digest in manifest.files.items() if name not in gone}
+    counts = replace(manifest, files=files, facts={**manifest.facts, "outcomes": "counts"})
+    write_json(folder / "links" / "stage.json", counts.to_json())
+    text = trace_text(trace_key(folder, url_key("https://unloved.example/1")))
+    assert "no link: never seen, or rejected (rejected links are counted only, in this corpus)" in text
+    assert trace_key(folder, url_key(KEPT)).known
 
 
 def test_at_each_stage_of_a_corpus_it_says_what_comes_next(walk: Walk) -> None:
