@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from commands import webtext
+from commands import command, environment, webtext
 from small_web import write_dump
 from walks import Walk
 
@@ -300,22 +301,21 @@ def test_the_command(walk: Walk, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_it_works_while_another_command_writes(walk: Walk, tmp_path: Path) -> None:
-    import subprocess
-
-    from commands import command, environment
 
     folder = shutil.copytree(walk.corpus, tmp_path / "corpus")
     corpus = Corpus(folder)
     expected = corpus.trace(KEPT)
     seen = set()
     for name in ("dedup", "extract", "crawl"):
-        again = [name, folder, "--redo", *(() if name == "crawl" else ("--workers", 1))]
-        with subprocess.Popen(command(*again), env=environment(), stderr=subprocess.PIPE) as process:
+        more = ("--replay", walk.web.warc) if name == "crawl" else ("--workers", 1)
+        again = command(name, folder, "--redo", *more)
+        with subprocess.Popen(again, env=environment(), stderr=subprocess.PIPE, text=True) as process:
             while process.poll() is None:
                 trace = corpus.trace(KEPT)
                 assert trace.of(Stage.LINKS) == expected.of(Stage.LINKS)
                 assert trace.end is None
                 seen.update(states(trace))
-        assert process.returncode == 0
+            _, told = process.communicate()
+        assert process.returncode == 0, told
     assert seen <= {"passed", "unfinished", "not run"}
     assert corpus.trace(KEPT) == expected
