@@ -200,8 +200,8 @@ def test_a_corpus_that_only_counts_its_rejected_links_says_so(walk: Walk, tmp_pa
 
 def test_at_each_stage_of_a_corpus_it_says_what_comes_next(walk: Walk) -> None:
     commands = ["links", "crawl", "extract", "dedup", "tokenize"]
-    for number, command in enumerate(commands[:-1], start=1):
-        corpus = Corpus(walk.after[command])
+    for number, made in enumerate(commands[:-1], start=1):
+        corpus = Corpus(walk.after[made])
         trace = corpus.trace(KEPT)
         assert states(trace) == ["passed"] * number + ["not run"] * (5 - number)
         following = commands[number]
