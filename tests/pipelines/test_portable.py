@@ -35,15 +35,6 @@ def test_what_no_two_engines_do_alike_is_refused_with_its_name(trap: str) -> Non
         check_portable(built)
 
 
-def test_the_parquet_sink_is_refused(tmp_path: Path) -> None:
-    from traps import write_to_parquet
-
-    built = pipeline()
-    write_to_parquet(built, str(tmp_path))
-    with pytest.raises(ValueError, match=r"sink/.*: finish_bundle"):
-        check_portable(built)
-
-
 def first(pair: tuple[Any, Any]) -> Any:
     return pair[0]
 
