@@ -34,6 +34,13 @@ class Cluster:
         log = self.folder / f"worker-{len(self.workers)}.log"
         self.workers.append(_start([sys.executable, "-P", "-c", main, *arguments], log, environment))
 
+    def wait(self) -> None:
+        """Until every worker that was started has joined: on a loaded machine that takes its time."""
+        from distributed import Client
+
+        with Client(self.address, timeout=60, set_as_default=False) as client:
+            client.wait_for_workers(len(self.workers), timeout=120)
+
     def stop(self) -> None:
         """End all of it."""
         for process in (*self.workers, self.scheduler):
@@ -58,6 +65,8 @@ def dask_cluster(folder: Path, *, workers: int = 2, environment: Mapping[str, st
     try:
         for _ in range(workers):
             cluster.add(environment)
+        if workers:
+            cluster.wait()
         yield cluster
     finally:
         cluster.stop()

@@ -100,10 +100,8 @@ def test_the_whole_dedup_stage_has_the_same_bytes_also_when_a_worker_is_killed_i
         assert clean(tmp_path / "dask", cuts, on(cluster, tmp_path / "dask")) == expected
         # One that dies when it has signed its first piece; the other two go on.
         cluster.add({"WEBTEXT_FAULT": "dedup.signed:1"})
-        engine = on(cluster, tmp_path / "killed")
-        while engine.backend.threads != 3:  # type: ignore[attr-defined]
-            engine = on(cluster, tmp_path / "killed")
-        assert clean(tmp_path / "killed", cuts, engine) == expected
+        cluster.wait()
+        assert clean(tmp_path / "killed", cuts, on(cluster, tmp_path / "killed")) == expected
         assert cluster.workers[2].wait(10) == -signal.SIGKILL
 
 
@@ -180,7 +178,7 @@ def test_stopped_it_takes_its_work_back_and_leaves_the_cluster_as_it_was(cluster
 
 
 def test_nobody_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_module, "CONNECT_SECONDS", 1)
+    monkeypatch.setattr(engine_module, "CONNECT_SECONDS", 3)
     for address, kind, message in (
         ("", UsageError, r"needs the address of a scheduler\n  --address tcp://HOST:8786"),
         ("tcp://127.0.0.1:1", WebtextError, r"tcp://127.0.0.1:1: no Dask scheduler answers\n  start one"),
@@ -232,6 +230,7 @@ OTHER_DISK = "import webtext.pipelines.handshake as handshake; handshake.sees = 
 def test_a_worker_that_differs_is_told_before_it_gets_work(tmp_path: Path, code: str, message: str) -> None:
     with dask_cluster(tmp_path / "cluster", workers=0) as cluster:
         cluster.add(code=code)
+        cluster.wait()
         with pytest.raises(WebtextError, match=message):
             on(cluster, tmp_path / "corpus")
     assert list((tmp_path / "corpus").iterdir()) == []
