@@ -112,7 +112,7 @@ def tokenize(
     accept_loss: AcceptLoss = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train or load a tokenizer and encode the documents (tokenizer/, shards/)."""
+    """Make or take a tokenizer and encode the documents (shards/)."""
     values = given(tokenizer=tokenizer, vocab_size=vocab_size)
     report = open_corpus(corpus, create=False).tokenize(
         workers=workers, redo=redo, retrain=retrain_tokenizer, accept_loss=accept_loss, **values
