@@ -49,6 +49,12 @@ class LittleWeb:
     failing: float = 0.01
     """Share of the pages that answer 503."""
 
+    def __post_init__(self) -> None:
+        if not 0 < self.fastest <= self.slowest:
+            raise ValueError(f"answers take {self.fastest} to {self.slowest} seconds; that is no range above 0")
+        if self.refused + self.unknown + self.silent > 1 or self.missing + self.failing > 1:
+            raise ValueError("the shares of hosts, or of pages, are more than the whole")
+
     def host(self, number: int) -> str:
         """The name of a host."""
         return f"h{number:06}.little.example"

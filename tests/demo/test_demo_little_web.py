@@ -29,6 +29,14 @@ def test_the_same_seed_gives_the_same_web_and_another_one_another() -> None:
     assert list(SMALL.places()) == list(again.places()) != list(other.places())
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"fastest": 0.0}, {"fastest": 9.0}, {"refused": 0.9, "unknown": 0.2}, {"missing": 2}]
+)
+def test_a_shape_that_cannot_be_is_refused_at_once(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=r"no range above 0|more than the whole"):
+        LittleWeb(**wrong)  # type: ignore[arg-type]
+
+
 def test_sizes_fall_with_the_rank() -> None:
     sizes = [LARGE.size(number) for number in range(LARGE.hosts)]
     assert sizes == sorted(sizes, reverse=True)
