@@ -25,7 +25,7 @@ from html import escape
 from pathlib import Path
 
 COLUMNS, ROWS = 80, 30
-LONGEST, FASTER = 0.8, 4.0
+LONGEST, FASTER = 0.8, 6.0
 """Seconds of the recording that a pause lasts at most, and how much faster than life the rest is."""
 FRAME = 0.12
 """Seconds of the picture between two versions of a line that changes."""

@@ -36,8 +36,8 @@ def test_a_line_is_wrapped_between_words_on_a_terminal(monkeypatch: pytest.Monke
     monkeypatch.setattr(os, "get_terminal_size", lambda descriptor: os.terminal_size((80, 24)))
     say(f"{LONG}\n  a hint")
     assert terminal.getvalue().splitlines() == [
-        "links: 1,010 in, 720 out (124 karma, 82 media, 60 self-post, 6 duplicate-url, 6",
-        "  private-address), 2.1 s",
+        "links: 1,010 in, 720 out (124 karma, 82 media, 60 self-post, 6 duplicate-url,",
+        "  6 private-address), 2.1 s",
         "  a hint",
     ]
 

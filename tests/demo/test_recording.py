@@ -71,9 +71,14 @@ def test_a_line_that_changes_has_a_version_for_each_time(recorder: ModuleType) -
     pieces = [(0.0, "$ x\r\n"), (60.0, "1 of 2"), (61.0, "\r2 of 2"), (61.1, "\r\x1b[2Kdone\r\n")]
     drawn, heights = recorder.versions(pieces)
     shown = [(version.row, version.line[0][1], round(version.start, 2), round(version.end, 2)) for version in drawn]
-    # A pause is 0.8 s at most, and all goes four times as fast.
-    assert shown == [(0, "$ x", 0.0, 8.43), (1, "1 of 2", 0.2, 0.4), (1, "2 of 2", 0.4, 0.43), (1, "done", 0.43, 8.43)]
-    assert heights == [(0.0, 1), (0.2, 2)]
+    # A pause is 0.8 s at most, and all goes six times as fast.
+    assert shown == [
+        (0, "$ x", 0.0, 8.28),
+        (1, "1 of 2", 0.13, 0.27),
+        (1, "2 of 2", 0.27, 0.28),
+        (1, "done", 0.28, 8.28),
+    ]
+    assert [(round(at, 2), lines) for at, lines in heights] == [(0.0, 1), (0.13, 2)]
 
 
 def test_the_picture_shows_its_end_where_nothing_moves(recorder: ModuleType) -> None:
