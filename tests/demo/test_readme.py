@@ -28,7 +28,10 @@ from webtext.demo.little_web import LittleWeb
 from webtext.demo.server import WebServer
 
 README = Path(__file__).parents[2] / "README.md"
-WEB = LittleWeb(hosts=20, pages=60, fastest=0.0001, slowest=0.001, silent=0.0, refused=0.05, unknown=0.05, missing=0.1)
+# Hosts of much the same size: the README's commands wait a second between two requests to one.
+WEB = LittleWeb(
+    hosts=20, pages=60, exponent=0.1, fastest=0.0001, slowest=0.001, silent=0.0, refused=0.05, unknown=0.05, missing=0.1
+)
 URLS = tuple(WEB.urls())
 LOW = "http://unloved.example/"
 
