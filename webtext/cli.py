@@ -7,6 +7,7 @@ Results go to standard output (`--json` for programs), everything else to standa
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from typing import Annotated
 
@@ -56,6 +57,13 @@ def main() -> None:
         told = str(error)
         say(told if told.startswith("webtext ") else f"webtext: {told}")
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.filename is not None:  # of files, the commands themselves tell
+            raise
+        say(f"webtext: the result cannot be written to standard output: {error.strerror}")
+        # What is still in the buffer would fail once more when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
 
 
 if __name__ == "__main__":

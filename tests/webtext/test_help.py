@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import typer
@@ -115,3 +116,20 @@ def test_words_are_completed() -> None:
     assert shown(**words).split() == ["tokenize"]
     words.update(COMP_WORDS="webtext crawl my-corpus --cont", COMP_CWORD="3")
     assert shown(**words).split() == ["--contact"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_behind_the_output_is_told() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command("--help"), stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "webtext: the result cannot be written to standard output: No space left on device\n"
+
+
+def test_a_reader_that_has_gone_is_no_failure_to_speak_of() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(command("--help"), stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) <= 1
