@@ -31,7 +31,7 @@ def say(message: str) -> None:
 def _fitted(message: str) -> str:
     columns = os.get_terminal_size(sys.stderr.fileno()).columns or 80
     fill = partial(textwrap.fill, width=columns, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
-    glued = re.sub(r"(?<=\d) (?=[a-z])", "\u00a0", message)  # a number stays with what it counts
+    glued = re.sub(r"(?<!\S)(\(?[\d.,]*\d) (?=[a-z])", "\\1\u00a0", message)  # a number stays with what it counts
     return "\n".join(fill(line) for line in glued.split("\n")).replace("\u00a0", " ")
 
 

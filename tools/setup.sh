@@ -41,7 +41,7 @@ install() {
 	elif grep -qE 'command .*(gcc|cc|clang).* failed|No such file or directory: .*(gcc|cc)|error: Microsoft' "$log" &&
 		! command -v cc >/dev/null 2>&1; then
 		fail "a package has no build for this machine, and there is no C compiler to make one (apt install gcc)"
-	elif grep -qE 'Retrying \(|Temporary failure in name resolution|ConnectionError|CERTIFICATE_VERIFY_FAILED' "$log"; then
+	elif grep -qE 'Retrying \(|from versions: none|Temporary failure in name resolution|ConnectionError|CERTIFICATE_VERIFY_FAILED' "$log"; then
 		fail "pip cannot reach its package index; set your proxy, certificate or index in pip's own configuration"
 	fi
 	fail "pip could not install webtext; all it said is in $log"

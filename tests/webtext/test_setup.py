@@ -140,6 +140,7 @@ def test_it_says_what_it_does_and_keeps_what_pip_says_to_itself(machine: Machine
     [
         ("ERROR: [Errno 28] No space left on device", "the disk is full (pip unpacks in "),
         ("WARNING: Retrying (Retry(total=4 ...", "pip cannot reach its package index"),
+        ("ERROR: Could not find a version that ... (from versions: none)", "pip cannot reach its package index"),
         ("SSLError: CERTIFICATE_VERIFY_FAILED", "pip cannot reach its package index"),
         ("error: something else", "pip could not install webtext; all it said is in .venv/setup.log"),
     ],
