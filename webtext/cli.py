@@ -35,7 +35,8 @@ app = typer.Typer(
 )
 
 for _group in (folders.commands, stages.commands, models.commands):
-    app.add_typer(dress(_group))
+    app.add_typer(_group)
+dress(app)
 
 
 @app.callback(invoke_without_command=True)
