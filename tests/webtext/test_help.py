@@ -101,6 +101,8 @@ def test_a_summary_is_the_first_sentence() -> None:
     )
     assert first_sentence("Two\n  lines.") == "Two lines"
     assert first_sentence(None) == ""
+    assert first_sentence("All stages: a, b. More.") == "All stages: a, b"
+    assert first_sentence(f"Look through it: {'by month, ' * 8}and more.") == "Look through it"
 
 
 @pytest.mark.parametrize(

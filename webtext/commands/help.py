@@ -26,6 +26,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 """The order of the commands on the first page; one that is not named here stands below the others."""
 
 _REST = "Others"
+_SUMMARY = 66  # characters that fit beside the name of a command
 
 
 class Page(TyperCommand):
@@ -80,9 +81,10 @@ def examples_of(epilog: str | None) -> Sequence[str]:
 
 
 def first_sentence(text: str | None) -> str:
-    """The first sentence of a help text, without its full stop."""
+    """The first sentence of a help text, without its full stop; of a long one what stands before its colon."""
     line = " ".join((text or "").split("\n\n")[0].split())
-    return re.split(r"\.(?:\s|$)", line, maxsplit=1)[0]
+    sentence = re.split(r"\.(?:\s|$)", line, maxsplit=1)[0]
+    return sentence if len(sentence) <= _SUMMARY else sentence.split(": ")[0]
 
 
 def dress(commands: typer.Typer) -> typer.Typer:
