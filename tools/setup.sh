@@ -49,8 +49,13 @@ install() {
 
 command -v "$python" >/dev/null 2>&1 || fail "there is no $python here; install Python 3.11 or newer, or say make PYTHON=…"
 version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || fail "$python does not run"
-"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
-	fail "this is Python $version; webtext needs 3.11 or newer (make PYTHON=python3.11)"
+if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+	for newer in python3.13 python3.12 python3.11; do
+		"$newer" -c 'import venv, ensurepip' 2>/dev/null &&
+			fail "this is Python $version; webtext needs 3.11 or newer, and you have one: make PYTHON=$newer"
+	done
+	fail "this is Python $version; webtext needs 3.11 or newer (make PYTHON=… names another one)"
+fi
 "$python" -c 'import venv, ensurepip' 2>/dev/null ||
 	fail "this Python has no venv; install it (Debian, Ubuntu: apt install python$version-venv)"
 

@@ -83,7 +83,13 @@ def test_a_machine_without_python(machine: Machine) -> None:
 def test_an_old_python(machine: Machine) -> None:
     pretends = f'exec "{sys.executable}" -c "import sys; sys.version_info = (3, 10, 13); exec(sys.argv.pop(1))" "$2"'
     old = machine.script("old", f"#!/bin/sh\n{pretends}\n")
-    assert_one_line(machine.setup(old), "this is Python 3.10; webtext needs 3.11 or newer (make PYTHON=python3.11)")
+    tools = machine.folder / "tools"
+    tools.mkdir()
+    (tools / "sh").symlink_to(str(shutil.which("sh")))
+    machine.environment["PATH"] = str(tools)  # where no other Python is
+    assert_one_line(machine.setup(old), "this is Python 3.10; webtext needs 3.11 or newer (make PYTHON=… names")
+    (tools / "python3.12").symlink_to(machine.script("newer", f'#!{tools}/sh\nexec "{sys.executable}" "$@"\n'))
+    assert_one_line(machine.setup(old), "webtext needs 3.11 or newer, and you have one: make PYTHON=python3.12")
 
 
 def test_a_python_that_does_not_run(machine: Machine) -> None:
