@@ -73,19 +73,39 @@ def server() -> Iterator[WebServer]:
         yield running
 
 
-@pytest.fixture
-def folder(tmp_path: Path, server: WebServer, monkeypatch: pytest.MonkeyPatch) -> Path:
+def beginning(folder: Path) -> Path:
     """What a reader has: an empty folder with a dump, or a list of addresses, in it."""
     dump = Dump()
     for url in URLS:
         dump.post(url)
     dump.post(LOW, 1)
     dump.self_post()
-    dump.write(tmp_path / DUMP_NAME)
-    (tmp_path / "urls.txt").write_text("".join(f"{url}\n" for url in URLS))
+    dump.write(folder / DUMP_NAME)
+    (folder / "urls.txt").write_text("".join(f"{url}\n" for url in URLS))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def little_web(server: WebServer) -> Iterator[None]:
+    """The names of the hosts lead to the little web, as in `webtext demo`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Corpus, "crawl", partialmethod(Corpus.crawl, _little_web=server.resolver_table()))
+        yield
+
+
+@pytest.fixture
+def folder(tmp_path: Path, little_web: None, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The reader's folder, where the reader is."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(Corpus, "crawl", partialmethod(Corpus.crawl, _little_web=server.resolver_table()))
-    return tmp_path
+    return beginning(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def crawled(tmp_path_factory: pytest.TempPathFactory, little_web: None) -> tuple[Path, str]:
+    """The folder after the first recipe, and what that printed."""
+    folder = beginning(tmp_path_factory.mktemp("crawled"))
+    with contextlib.chdir(folder):
+        return folder, run(BLOCKS["Run the crawl pipeline", 0])
 
 
 def run(block: Block) -> str:
@@ -128,8 +148,8 @@ def test_the_two_commands_stand_first_and_make_knows_them() -> None:
 
 
 @pytest.mark.slow
-def test_run_the_crawl_pipeline_from_a_dump(folder: Path) -> None:
-    told = run(BLOCKS["Run the crawl pipeline", 0])
+def test_run_the_crawl_pipeline_from_a_dump(crawled: tuple[Path, str]) -> None:
+    folder, told = crawled
     pages = pages_there()
     assert re.search(rf"pages +{len(URLS)} in", told)
     assert re.search(rf"{pages:,} out\n\nnot finished: documents", told)
@@ -169,12 +189,15 @@ def test_train_a_model_on_the_shards(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_without_a_dump_and_without_the_network(folder: Path, server: WebServer) -> None:
-    run(BLOCKS["Run the crawl pipeline", 0])
+def test_without_a_dump_and_without_the_network(
+    crawled: tuple[Path, str], server: WebServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # What a demo leaves, of this web.
+    folder = tmp_path
     (folder / "webtext-demo").mkdir()
-    shutil.move(folder / DUMP_NAME, folder / "webtext-demo" / DUMP_NAME)
-    shutil.move(folder / "my-corpus", folder / "webtext-demo" / "corpus")
+    shutil.copy(crawled[0] / DUMP_NAME, folder / "webtext-demo" / DUMP_NAME)
+    shutil.copytree(crawled[0] / "my-corpus", folder / "webtext-demo" / "corpus")
+    monkeypatch.chdir(folder)
     asked = server.asked.total()
     run(BLOCKS["Without a dump and without the network", 0])
     assert server.asked.total() == asked
