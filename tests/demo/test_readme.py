@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from commands import parse
 
 from webtext import cli
 from webtext.api import Corpus
@@ -207,19 +208,20 @@ def test_without_a_dump_and_without_the_network(
 
 
 def test_every_command_line_in_the_documents_has_a_command_and_options_that_exist() -> None:
-    root = typer.main.get_command(cli.app)
+    commands = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
     seen = 0
     for document in (README, *README.parent.glob("docs/*.md")):
         text = document.read_text()
-        lines = [line for block in blocks(text) if block.language != "python" for line in block.lines]
+        whole = [block.text.replace("\\\n", " ") for block in blocks(text) if block.language != "python"]
+        lines = [line.removeprefix("$ ") for part in whole for line in part.splitlines()]
         lines += [" ".join(span.split()) for span in re.findall(r"`(webtext [a-z][^`]+)`", text)]
-        for line in (line.removeprefix("$ ") for line in lines):
-            name, *arguments = [*shlex.split(line, comments=True), ""][1:]
-            # Forms of a command (CORPUS, [FOLDER], …) are no lines to type.
-            if line.startswith("webtext ") and not any(word.isupper() or "…" in word for word in (name, *arguments)):
-                words = [word for word in arguments if word and not word.startswith("[")]
-                command = root.commands[name]  # type: ignore[attr-defined]
-                if words:  # else a mention of it
-                    command.make_context(name, words)
-                seen += 1
+        for line in (line for line in lines if line.startswith("webtext ")):
+            words = shlex.split(line, comments=True)[1:]
+            # Forms of a command (CORPUS, [FOLDER], …) are no lines to type, and a name alone is a mention.
+            if any(word.isupper() or "…" in word or word.startswith("[") for word in words):
+                continue
+            assert words[0] in commands, f"{document.name}: {line}"
+            if len(words) > 1:
+                parse(words)
+            seen += 1
     assert seen >= 15

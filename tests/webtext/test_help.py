@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from commands import command
+from commands import command, parse
 
 from webtext.cli import app
 from webtext.commands.help import SECTIONS, examples_of, first_sentence
@@ -76,16 +76,6 @@ def test_a_help_page_ends_with_examples_that_are_right(words: str) -> None:
         assert program == "webtext"
         parse(arguments)
         assert f"  {line}" in help_of(words) or "&&" in str(found.epilog)  # type: ignore[attr-defined]
-
-
-def parse(arguments: list[str]) -> None:
-    """Read a command line as the program does, without running it."""
-    found, at, context = ROOT, 0, None
-    while getattr(found, "commands", None):
-        context = type(found).context_class(found, info_name=arguments[at - 1] if at else "webtext", parent=context)
-        found = found.commands[arguments[at]]  # type: ignore[attr-defined]
-        at += 1
-    found.make_context(arguments[at - 1], arguments[at:], parent=context)
 
 
 def test_an_example_that_is_wrong_would_be_noticed() -> None:
