@@ -6,6 +6,7 @@ Nothing here knows what a command does.
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -46,7 +47,7 @@ class Page(TyperCommand):
             formatter.write_dl = write_list
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        """The examples, one a line, never wrapped: they are there to be copied."""
+        """The examples, one a line: they are there to be copied."""
         _write_examples(formatter, examples_of(self.epilog))
 
 
@@ -75,8 +76,8 @@ class Book(TyperGroup):
 
 
 def examples_of(epilog: str | None) -> Sequence[str]:
-    """The command lines of an epilog: "Example: webtext init my-corpus", or several lines."""
-    lines = (epilog or "").replace("Example:", "").splitlines()
+    """The command lines of an epilog: "Example: webtext init my-corpus", or several lines, or several after "; "."""
+    lines = re.split(r"\n|;\s+(?=webtext )", re.sub(r"^\s*Examples?:", "", epilog or ""))
     return [line.strip() for line in lines if line.strip()]
 
 
@@ -102,7 +103,19 @@ def _write_examples(formatter: Any, examples: Sequence[str]) -> None:
     if examples:
         with formatter.section("Example" if len(examples) == 1 else "Examples"):
             for example in examples:
-                formatter.write(f"{'':>{formatter.current_indent}}{example}\n")
+                # A line that is too long goes on in the next one as it would in a shell.
+                parts = textwrap.wrap(
+                    example,
+                    formatter.width - formatter.current_indent - 4,
+                    subsequent_indent="  ",
+                    break_long_words=False,
+                    break_on_hyphens=False,
+                )
+                formatter.write("".join(f"{'':>{formatter.current_indent}}{line}\n" for line in _continued(parts)))
+
+
+def _continued(lines: Sequence[str]) -> list[str]:
+    return [f"{line} \\" for line in lines[:-1]] + list(lines[-1:])
 
 
 def _plain(name: str, text: str) -> tuple[str, str]:
@@ -116,7 +129,7 @@ def _plain(name: str, text: str) -> tuple[str, str]:
 
 
 def _plain_argument(piece: str) -> str:
-    found = re.fullmatch(r"([\[{]+)([A-Z]+)(\.\.\.)?[\]}]+(\.\.\.)?", piece)
+    found = re.fullmatch(r"([\[{]+)([A-Z|]+)(\.\.\.)?[\]}]+(\.\.\.)?", piece)
     if found is None:
         return piece
     optional, name, *more = found.groups()
