@@ -10,7 +10,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from webtext.corpus.errors import Interrupted
@@ -32,6 +32,9 @@ class Stop:
         self.requested = True
         if self.raising:
             raise self.error()
+        # Straight to the descriptor: the signal may have come in the middle of a print.
+        with suppress(OSError):
+            os.write(2, b"\nstopping: what is under way is finished first (Ctrl-C again ends at once)\n")
 
     @staticmethod
     def error() -> Interrupted:

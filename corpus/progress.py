@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import textwrap
 import threading
@@ -19,6 +20,7 @@ from pathlib import Path
 PROGRESS_NAME = "progress.json"
 LINE_SECONDS = 5.0  # between two plain lines
 FILE_SECONDS = 1.0  # between two writes of progress.json
+BAR_SECONDS = 0.1  # between two changes of a bar
 
 
 def say(message: str) -> None:
@@ -29,7 +31,8 @@ def say(message: str) -> None:
 def _fitted(message: str) -> str:
     columns = os.get_terminal_size(sys.stderr.fileno()).columns or 80
     fill = partial(textwrap.fill, width=columns, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
-    return "\n".join(fill(line) for line in message.split("\n"))
+    glued = re.sub(r"(?<!\S)(\(?[\d.,]*\d) (?=[a-z])", "\\1\u00a0", message)  # a number stays with what it counts
+    return "\n".join(fill(line) for line in glued.split("\n")).replace("\u00a0", " ")
 
 
 class Progress:
@@ -46,6 +49,7 @@ class Progress:
         self._started = time.monotonic()
         self._said = self._started
         self._filed = 0.0
+        self._drawn = 0.0
         self._bar = _bar(label, total, unit, begun)
         self._lock = threading.Lock()
 
@@ -56,7 +60,9 @@ class Progress:
             self.note = note or self.note
             now = time.monotonic()
             if self._bar is not None:
-                self._bar(done, self.note)
+                if now - self._drawn >= BAR_SECONDS:
+                    self._drawn = now
+                    self._bar(done, ", ".join(filter(None, (self._pace(f"{self._rate():,.1f}/s"), self.note))))
             elif now - self._said >= LINE_SECONDS:
                 self._said = now
                 say(self.line())
@@ -70,17 +76,23 @@ class Progress:
 
     def line(self) -> str:
         """What a plain line says: count, share, rate and time left."""
-        seconds = max(time.monotonic() - self._started, 1e-9)
-        rate = (self.done - self._begun) / seconds
         parts = [f"{self.label}: {self.done:,}" + (f" of {self.total:,}" if self.total else "") + f" {self.unit}"]
         if self.total:
             parts.append(f"{self.done / self.total:.0%}")
-        parts.append(f"{rate:,.1f} {self.unit}/s")
-        if self.total and rate > 0 and self.done < self.total:
-            parts.append(f"{_clock((self.total - self.done) / rate)} left")
+        parts.append(self._pace(f"{self._rate():,.1f} {self.unit}/s"))
         if self.note:
             parts.append(self.note)
         return ", ".join(parts)
+
+    def _rate(self) -> float:
+        """Per second, over this sitting."""
+        return (self.done - self._begun) / max(time.monotonic() - self._started, 1e-9)
+
+    def _pace(self, rate: str) -> str:
+        """A rate, and the time left where that is known."""
+        if self.total and self._rate() > 0 and self.done < self.total:
+            return f"{rate}, {_clock((self.total - self.done) / self._rate())} left"
+        return rate
 
     def close(self) -> None:
         """Take the bar away."""
@@ -157,32 +169,32 @@ def _clock(seconds: float) -> str:
 
 
 def _bar(label: str, total: int | None, unit: str, begun: int) -> Callable[[int | None, str], None] | None:
-    if not sys.stderr.isatty():
+    # A terminal that cannot move its cursor (TERM=dumb, as editors and some logs have it) gets plain lines.
+    if not sys.stderr.isatty() or os.environ.get("TERM", "dumb") in ("dumb", "unknown"):
         return None
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as Bar
     from rich.table import Column
 
     bar = Bar(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=20),
-        MofNCompleteColumn(),
-        TextColumn(unit),
-        TimeRemainingColumn(),
-        # The note takes what is left of the line: counts and time must stay readable on 80 columns.
-        TextColumn("{task.fields[note]}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
+        TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+        BarColumn(bar_width=16),
+        TextColumn("{task.fields[count]}", table_column=Column(no_wrap=True)),
+        # Rate, time left and the note take what is left of the line: the count must stay readable on 80 columns.
+        TextColumn("{task.fields[pace]}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
         expand=True,
-        console=Console(stderr=True),
+        console=Console(stderr=True),  # which knows NO_COLOR
         transient=True,
     )
+    whole = "" if total is None else f"/{total:,}"
     bar.start()
-    task = bar.add_task(label, total=total, completed=begun, note="")
+    task = bar.add_task(label, total=total, completed=begun, count=f"{begun:,}{whole} {unit}", pace="")
 
-    def show(done: int | None, note: str) -> None:
+    def show(done: int | None, pace: str) -> None:
         if done is None:
             bar.stop()
         else:
-            bar.update(task, completed=done, note=note)
+            bar.update(task, completed=done, count=f"{done:,}{whole} {unit}", pace=pace)
 
     return show

@@ -19,8 +19,8 @@ SPARE = 120
 class Size:
     """How large a demo is, and the settings of its corpus that differ from the defaults."""
 
-    pages: int = 640
-    """Articles of the ordinary sites: some 4.5 MB of text."""
+    pages: int = 560
+    """Articles of the ordinary sites: some 3.7 MB of text."""
     hosts: int = 40
     timeout: float = 4.0
     """Seconds; short, since some answers never come."""

@@ -10,14 +10,12 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from html import escape
 
 from webtext.corpus.outcomes import Outcome
 from webtext.demo.answers import NOT_FOUND, Answer, Manner, Place
 from webtext.demo.articles import topics
-
-DOCUMENT = "document"
-"""What a page is called that should become a document."""
+from webtext.demo.finished import DOCUMENT
+from webtext.demo.templates import COMMENTS, READERS, TEMPLATES, Page
 
 _SILENT = "silent"
 _ROBOTS = Answer(b"User-agent: *\nDisallow: /private/\n", 200, (("Content-Type", "text/plain"),))
@@ -27,26 +25,35 @@ _ROBOTS = Answer(b"User-agent: *\nDisallow: /private/\n", 200, (("Content-Type",
 class LittleWeb:
     """The shape of a web. Hosts are numbered from 0, the largest first; pages of a host from 0.
 
-    Attributes:
-        pages: of all hosts together, about: the host of rank r (from 1) has a share proportional to r ** -exponent,
-            and at least one page.
-        fastest, slowest: seconds before an answer. A host has its own pace, spread evenly on a logarithmic scale; its
-            pages vary around it by half.
-        refused, unknown, silent: shares of hosts that refuse connections, whose names do not exist, that never answer.
-        missing, failing: shares of pages that answer 404 and 503.
+    A host has one template, one pace and one fate, which its pages share.
     """
 
     hosts: int = 20_000
     pages: int = 200_000
+    """Of all hosts together, about."""
     seed: int = 1
     exponent: float = 1.0
+    """Zipf's: the host of rank r (from 1) has a share of the pages proportional to r ** -exponent, and at least one."""
     fastest: float = 0.05
     slowest: float = 5.0
+    """Seconds before an answer. The hosts' paces lie evenly on a logarithmic scale between the two; the pages of a host
+    vary around its pace by half."""
     refused: float = 0.04
+    """Share of the hosts that refuse connections."""
     unknown: float = 0.08
+    """Share of the hosts whose names do not exist."""
     silent: float = 0.02
+    """Share of the hosts that take connections and never answer."""
     missing: float = 0.06
+    """Share of the pages that answer 404."""
     failing: float = 0.01
+    """Share of the pages that answer 503."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.fastest <= self.slowest:
+            raise ValueError(f"answers take {self.fastest} to {self.slowest} seconds; that is no range above 0")
+        if self.refused + self.unknown + self.silent > 1 or self.missing + self.failing > 1:
+            raise ValueError("the shares of hosts, or of pages, are more than the whole")
 
     def host(self, number: int) -> str:
         """The name of a host."""
@@ -141,12 +148,15 @@ class LittleWeb:
 
     def _page(self, host: int, page: int) -> bytes:
         chance = self._chance("page", host, page)
-        chosen = chance.sample(self._paragraphs, min(len(self._paragraphs), chance.randint(3, 12)))
-        links = "".join(f'<li><a href="/{chance.randrange(self.size(host))}">More</a></li>' for _ in range(12))
-        body = "".join(f"<p>{escape(paragraph)}</p>" for paragraph in chosen)
-        title = f"Page {page} of {self.host(host)}"
-        return (
-            f"<!doctype html><html lang=en><head><meta charset=utf-8><title>{title}</title></head><body>"
-            f"<nav><ul>{links}</ul></nav><article><h1>{title}</h1>{body}</article>"
-            f"<footer>All rights reserved.</footer></body></html>"
+        size = self.size(host)
+        related = [(f"/{chance.randrange(size)}", f"Page {chance.randrange(size)}") for _ in range(6)]
+        template = list(TEMPLATES.values())[self._chance("template", host).randrange(len(TEMPLATES))]
+        return template(
+            Page(
+                f"Page {page} of {self.host(host)}",
+                chance.sample(self._paragraphs, min(len(self._paragraphs), chance.randint(3, 12))),
+                self.host(host),
+                related=related,
+                comments=[(chance.choice(READERS), chance.choice(COMMENTS))],
+            )
         ).encode()

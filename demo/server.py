@@ -29,7 +29,8 @@ _MAX_HEAD = 1 << 16
 class WebServer:
     """Serves a web while `running()`.
 
-    `port` is where it listens, `asked` counts the requests for each (host, target) in this sitting.
+    `port` is where it listens, `asked` counts the requests for each (host, target) in this sitting, `most` is how many
+    requests of a host were under way at once at most: what a polite client keeps at 1.
 
     Args:
         log: a file to which every request is appended, "host target" a line: what a killed process was asked is known
@@ -40,6 +41,8 @@ class WebServer:
         self.web = web
         self.log = log
         self.asked: Counter[tuple[str, str]] = Counter()
+        self.most: Counter[str] = Counter()
+        self._under_way: Counter[str] = Counter()
         self.port = 0
         self._refused_port = 0
         self._failure: Exception | None = None
@@ -109,6 +112,15 @@ class WebServer:
         self.asked[host, target] += 1
         if self._written is not None:
             self._written.write(f"{host} {target}\n")
+        self._under_way[host] += 1
+        self.most[host] = max(self.most[host], self._under_way[host])
+        try:
+            return await self._give(answer, reader, writer)
+        finally:
+            self._under_way[host] -= 1
+
+    async def _give(self, answer: Answer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Give one answer in its manner; whether the connection may be used again."""
         if answer.wait:
             await asyncio.sleep(answer.wait)
         match answer.manner:

@@ -48,7 +48,9 @@ def waterfall(status: Status) -> str:
     lines = [f"{'':<11}{'in':>8}{'out':>8}    what became of the others"]
     for stage in status.stages:
         ranked = sorted(stage.outcomes.items(), key=lambda entry: (-entry[1], entry[0]))
-        others = _wrapped(", ".join(f"{count:,} {outcome}" for outcome, count in ranked), " " * _REST)
+        # A count and its word stay together.
+        counts = ", ".join(f"{count:,}\u00a0{outcome}" for outcome, count in ranked)
+        others = _wrapped(counts, " " * _REST).replace("\u00a0", " ")
         lines.append(f"{stage.stage:<11}{stage.rows_in:>8,}{stage.rows_out:>8,}{others[_REST - 4 :]}")
     return "\n".join(lines)
 

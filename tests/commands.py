@@ -37,6 +37,23 @@ def environment(fault: str | None = None) -> dict[str, str]:
     return {**kept, **own, **({"WEBTEXT_FAULT": fault} if fault else {})}
 
 
+def parse(arguments: list[str]) -> None:
+    """Read a command line as the program does, without running it: raises what the program would tell."""
+    import typer
+
+    from webtext.cli import app
+
+    found: Any = typer.main.get_command(app)
+    at, context = 0, None
+    while getattr(found, "commands", None):
+        if at == len(arguments):
+            return  # a group's name alone
+        context = type(found).context_class(found, info_name=arguments[at - 1] if at else "webtext", parent=context)
+        found = found.commands[arguments[at]]
+        at += 1
+    found.make_context(arguments[at - 1], arguments[at:], parent=context)
+
+
 def status(corpus: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(webtext("status", corpus, "--json").stdout)
     return found

@@ -14,7 +14,7 @@ A corpus is a folder; every method may be stopped at any moment and called again
 Traceback (most recent call last):
 ...
 webtext.corpus.errors.WebtextError: ...: pages is not finished
-  run webtext crawl first
+  run webtext links, crawl first (webtext build ... runs all of them)
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from webtext.corpus.errors import UsageError, WebtextError
+from webtext.corpus.errors import UsageError
 from webtext.corpus.files import os_errors
 from webtext.corpus.interrupts import stop_signals
 from webtext.corpus.lock import corpus_lock, lock_holder
@@ -289,7 +289,7 @@ class Corpus(CorpusFolder):
                 roll_forward(self.path, Stage.SHARDS)
         shards = stage_manifest(self.path, Stage.SHARDS)
         if shards is None:
-            raise WebtextError("shards is not finished", where=self.path, hint="run webtext tokenize first")
+            raise self._unfinished(Stage.SHARDS)
         # The shards themselves are verified by the trainer, which knows those that an earlier run has pinned.
         verify_files(self.path, shards, lambda name: not name.endswith(".arrow"))
         wanted = self.settings.train

@@ -7,20 +7,26 @@ Results go to standard output (`--json` for programs), everything else to standa
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from typing import Annotated
 
 import typer
 
 from webtext.commands import folders, models, stages, trace
+from webtext.commands.help import Book, dress
 from webtext.corpus.errors import WebtextError
+from webtext.corpus.progress import say
 
 app = typer.Typer(
     name="webtext",
+    cls=Book,
     help="From Reddit's outbound links to a trained GPT-2, in one folder.\n\n"
     "Each command takes a corpus folder first; one that does not exist yet becomes a corpus with the defaults. "
     "Every command may be stopped at any moment (Ctrl-C) and run again: it goes on where it was.",
-    epilog="Example: webtext build my-corpus RS_2025-01.zst && webtext train my-corpus --preset tiny",
+    epilog="webtext demo\n"
+    "webtext build my-corpus RS_2025-01.zst --contact me@example.org\n"
+    "webtext train my-corpus --preset tiny --steps 200",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
@@ -30,6 +36,7 @@ app = typer.Typer(
 
 for _group in (folders.commands, stages.commands, models.commands, trace.commands):
     app.add_typer(_group)
+dress(app)
 
 
 @app.callback(invoke_without_command=True)
@@ -46,10 +53,18 @@ def main() -> None:
     # Libraries warn on the root logger at import; what a user should know comes from us.
     logging.getLogger().addHandler(logging.NullHandler())
     try:
-        app()
+        app(prog_name="webtext")  # also under python -m
     except WebtextError as error:
-        print(f"webtext: {error}", file=sys.stderr, flush=True)  # noqa: T201
+        told = str(error)
+        say(told if told.startswith("webtext ") else f"webtext: {told}")
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.filename is not None:  # of files, the commands themselves tell
+            raise
+        say(f"webtext: the result cannot be written to standard output: {error.strerror}")
+        # What is still in the buffer would fail once more when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
 
 
 if __name__ == "__main__":

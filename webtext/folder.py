@@ -118,7 +118,7 @@ class CorpusFolder:
         roll_forward(self.path, stage)
         manifest = stage_manifest(self.path, stage)
         if manifest is None:
-            raise WebtextError(f"{stage} is not finished", where=self.path, hint=f"run webtext {stage.command} first")
+            raise self._unfinished(stage)
         if stage.source is not None:
             source = self._finished(stage.source)
             if manifest.inputs.get(str(stage.source)) != source.identity:
@@ -128,6 +128,15 @@ class CorpusFolder:
                     hint=f"run webtext {stage.command} first",
                 )
         return manifest
+
+    def _unfinished(self, stage: Stage) -> WebtextError:
+        """That a stage is missing, with all commands that lead to it, not only the last one."""
+        missing = [stage]
+        while (source := missing[-1].source) is not None and stage_manifest(self.path, source) is None:
+            missing.append(source)
+        commands = ", ".join(step.command for step in reversed(missing))
+        also = f" (webtext build {self.path} runs all of them)" if len(missing) > 1 else ""
+        return WebtextError(f"{stage} is not finished", where=self.path, hint=f"run webtext {commands} first{also}")
 
     def _files(self, manifest: Manifest, prefix: str) -> list[Path]:
         """The verified files of a finished stage whose names begin with `prefix`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +12,8 @@ from crawling import QUICK, crawl, fate_of
 
 from webtext.crawler.text.main_text import extract_main_text
 from webtext.demo.answers import Manner, Place
-from webtext.demo.little_web import DOCUMENT, LittleWeb
+from webtext.demo.finished import DOCUMENT
+from webtext.demo.little_web import LittleWeb
 from webtext.demo.server import WebServer
 
 LARGE = LittleWeb()
@@ -24,6 +27,14 @@ def test_the_same_seed_gives_the_same_web_and_another_one_another() -> None:
     assert answers == [again.answer(host, target, 0) for host, target in reversed(targets)][::-1]
     assert answers != [other.answer(host, target, 0) for host, target in targets]
     assert list(SMALL.places()) == list(again.places()) != list(other.places())
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"fastest": 0.0}, {"fastest": 9.0}, {"refused": 0.9, "unknown": 0.2}, {"missing": 2}]
+)
+def test_a_shape_that_cannot_be_is_refused_at_once(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=r"no range above 0|more than the whole"):
+        LittleWeb(**wrong)  # type: ignore[arg-type]
 
 
 def test_sizes_fall_with_the_rank() -> None:
@@ -85,6 +96,36 @@ def test_a_page_has_words_to_extract() -> None:
     host, page = next((h, p) for h in range(40) for p in range(SMALL.size(h)) if SMALL.expected(h, p) == DOCUMENT)
     body = SMALL.answer(SMALL.host(host), f"/{page}", 0).body
     assert len(extract_main_text(body.decode()).text.split()) >= 40
+
+
+def test_a_page_looks_as_all_pages_of_its_host_and_hosts_differ() -> None:
+    marks = ("cookie-banner", "entry-content", "newsletter-signup", "prevnext", "BGCOLOR")
+    web = replace(SMALL, refused=0.0, unknown=0.0, silent=0.0, missing=0.0, failing=0.0)
+    looks = [
+        {mark for page in range(web.size(host)) for mark in marks if mark in body(web, host, page)}
+        for host in range(web.hosts)
+    ]
+    assert all(len(look) == 1 for look in looks)
+    assert set().union(*looks) == set(marks)
+
+
+def body(web: LittleWeb, host: int, page: int) -> str:
+    return web.answer(web.host(host), f"/{page}", 0).body.decode()
+
+
+def test_a_web_of_millions_of_pages_takes_no_memory_to_speak_of() -> None:
+    web = LittleWeb(hosts=20_000, pages=10_000_000)
+    web.answer(web.host(0), "/0", 0)  # the paragraphs, which all webs have: some 2 MB
+    tracemalloc.start()
+    server = WebServer(web)
+    table = server.resolver_table()
+    urls = sum(1 for _ in itertools.islice(web.urls(), 100_000))
+    bodies = sum(len(web.answer(web.host(number), "/0", 0).body) > 0 for number in range(500))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (len(table), urls) == (20_000, 100_000)
+    assert bodies > 400
+    assert peak < 12_000_000  # the table itself has 4 MB of names
 
 
 def test_it_is_crawled_as_it_expects(tmp_path: Path) -> None:

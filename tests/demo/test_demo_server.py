@@ -150,6 +150,20 @@ def test_silence_keeps_nobody_else_waiting(server: WebServer) -> None:
         connection.close()
 
 
+def test_the_most_requests_at_once_are_counted_for_each_host() -> None:
+    counted = WebServer(Table(MANNERS))
+    with counted.running():
+        for _ in range(3):
+            get(counted, "polite.example").read()
+        silent = [connect(counted, "/SILENT") for _ in range(5)]
+        while counted.most["m.example"] < 5:
+            pass
+        for connection in silent:
+            connection.close()
+    assert counted.most["polite.example"] == 1
+    assert counted.most["m.example"] == 5
+
+
 def test_names_lead_where_the_web_says(server: WebServer) -> None:
     table = server.resolver_table()
     assert table["here.example"] == f"{LOOPBACK}:{server.port}"

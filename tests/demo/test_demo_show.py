@@ -24,8 +24,8 @@ def test_the_waterfall_has_every_number_the_largest_first() -> None:
     status = Status("c", "f", (links, stage("pages", 727, http_error=2), stage("shards", 725)), (), {}, None, None)
     assert show.waterfall(status).splitlines() == [
         "                 in     out    what became of the others",
-        "links         1,010     727    124 karma, 82 media, 60 self-post, 6",
-        "                               duplicate-url, 6 private-address, 5 unreadable",
+        "links         1,010     727    124 karma, 82 media, 60 self-post,",
+        "                               6 duplicate-url, 6 private-address, 5 unreadable",
         "pages           727     725    2 http-error",
         "shards          725     725",
     ]

@@ -60,6 +60,28 @@ def test_every_template_is_used_and_every_page_is_linked_to(demo_web: DemoWeb) -
         assert any(mark in body for body in bodies), mark
 
 
+@pytest.mark.parametrize(
+    ("promised", "fact"),
+    [
+        ("URL spellings", "six spellings of one address are one link"),
+        ("syndicated near-copies", "of an article that others print with changes the one with most karma stays"),
+        ("foreign pages", "pages in German, French and Spanish are not English"),
+        ("encyclopedia mirrors", "mirrors of Wikipedia go, by the marks they keep"),
+        ("robots rules", "what robots.txt forbids is not asked for"),
+        ("opt-outs", "X-Robots-Tag and meta robots keep a page out"),
+        ("redirects", "redirects to a link that is there are no further documents"),
+        ("dead answers", "a host that refuses connections"),
+        ("slow answers", "answers that take too long"),
+        ("endless answers", "pages without an end, announced giants and gzip bombs"),
+        ("self posts", "posts of text are counted, every one"),
+        ("media posts", "pictures and videos are counted, every one"),
+        ("low karma", "links with less are not asked for"),
+    ],
+)
+def test_every_kind_of_fact_that_is_promised_is_planted(demo_web: DemoWeb, promised: str, fact: str) -> None:
+    assert [found.name for found in demo_web.facts if found.name == fact], promised
+
+
 def tuple_of(url: str) -> tuple[str, str]:
     host, _, target = url.partition("://")[2].partition("/")
     return host, f"/{target}"

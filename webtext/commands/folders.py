@@ -26,7 +26,10 @@ def init(corpus: Folder) -> None:
 
 @commands.command(epilog="Example: webtext status my-corpus --json")
 def status(corpus: Folder, as_json: AsJson = False) -> None:
-    """The waterfall of each stage, the fingerprint, the runs, and who is writing now."""
+    """Where a corpus stands: its waterfall, fingerprint and runs.
+
+    For each stage what went in, what came out, and what became of the others; and who is writing to it now.
+    """
     found = open_corpus(corpus, create=False).status()
     typer.echo(json.dumps(found.to_json()) if as_json else str(found))
 

@@ -137,7 +137,7 @@ def tokenize(
     accept_loss: AcceptLoss = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train or load a tokenizer and encode the documents (tokenizer/, shards/)."""
+    """Make or take a tokenizer and encode the documents (shards/)."""
     values = given(tokenizer=tokenizer, vocab_size=vocab_size)
     on = engine_of(engine, address, beam_option)
     report = open_corpus(corpus, create=False).tokenize(
