@@ -22,7 +22,8 @@ from webtext.tokenize.files import read_vocabulary, write_vocabulary
 from webtext.tokenize.shard_index import ShardIndex
 from webtext.tokenize.vocabulary import Vocabulary
 from webtext.train import step as step_module
-from webtext.train.checkpoint import checkpoint_folders, read_checkpoint
+from webtext.train.checkpoint import read_checkpoint
+from webtext.train.checkpoints import checkpoint_folders
 from webtext.train.log import TIMES, StepLog, read_log
 from webtext.train.loss import model_loss
 from webtext.train.trainer import TrainReport, train
@@ -171,7 +172,8 @@ def test_a_stopped_run_goes_on_to_the_bit(
     assert "goes on from step 4" in capsys.readouterr().err
 
 
-def test_a_stop_within_a_step_leaves_the_step_undone(make_corpus: MakeCorpus) -> None:
+@pytest.mark.parametrize("asked_before", [41, 43, 47, 60])
+def test_a_stop_within_a_step_leaves_the_step_undone(make_corpus: MakeCorpus, asked_before: int) -> None:
     cut = make_corpus()
     uninterrupted = quick(cut, run="whole", steps=3, micro_batch=1)
 
@@ -181,7 +183,9 @@ def test_a_stop_within_a_step_leaves_the_step_undone(make_corpus: MakeCorpus) ->
         @property
         def requested(self) -> bool:
             self.asked += 1
-            return self.asked > 8  # each step asks five times: once before it, once for each micro-batch
+            # Twice before the first step; then each step asks 37 times: before it, and for each of four micro-batches
+            # before it and at each of four blocks, forward and backward.
+            return self.asked > asked_before
 
         @requested.setter
         def requested(self, value: bool) -> None:
@@ -242,13 +246,12 @@ def test_the_micro_batch_changes_nothing_but_rounding(make_corpus: MakeCorpus) -
 def test_a_finished_run_does_nothing_and_says_so(make_corpus: MakeCorpus, capsys: pytest.CaptureFixture[str]) -> None:
     corpus = make_corpus()
     first = quick(corpus, steps=4)
-    before = {path: path.stat().st_mtime_ns for path in (corpus / "runs").rglob("*") if "log" not in path.name}
+    before = {path: path.stat().st_mtime_ns for path in (corpus / "runs").rglob("*")}
     capsys.readouterr()
     again = quick(corpus, steps=4)
     assert (again.begun, again.step, again.val_loss, again.loss) == (4, 4, first.val_loss, first.loss)
     assert "stands at step 4 already: nothing to train" in capsys.readouterr().err
-    after = {path: path.stat().st_mtime_ns for path in (corpus / "runs").rglob("*") if "log" not in path.name}
-    before.pop(corpus / "runs" / "default"), after.pop(corpus / "runs" / "default")  # its log was read and rewritten
+    after = {path: path.stat().st_mtime_ns for path in (corpus / "runs").rglob("*")}
     assert after == before
     assert len(losses(corpus)) == 4
 
@@ -309,10 +312,10 @@ def test_the_log_is_cut_at_the_checkpoint_and_a_torn_line_dropped(tmp_path: Path
     path = tmp_path / "log.jsonl"
     path.write_text('{"step": 1, "loss": 3.0}\n{"step": 2, "loss": 2.0}\n{"step": 2, "val_loss": 2.5}\n{"step": 3, "lo')
     with StepLog(path, step=2) as log:
-        assert (log.validations, log.best) == ({2: 2.5}, 2)
+        assert log.validations == {2: 2.5}
         log.add({"step": 3, "loss": float("nan")})
         log.add({"step": 3, "val_loss": 2.5})
-        assert log.best == 2  # the earliest of equals
+        assert log.validations == {2: 2.5, 3: 2.5}
     assert [json.loads(line) for line in path.read_text().splitlines()] == [
         {"step": 1, "loss": 3.0},
         {"step": 2, "loss": 2.0},
@@ -321,7 +324,7 @@ def test_the_log_is_cut_at_the_checkpoint_and_a_torn_line_dropped(tmp_path: Path
         {"step": 3, "val_loss": 2.5},
     ]
     with StepLog(path, step=1) as log:
-        assert (log.validations, log.best) == ({}, None)
+        assert log.validations == {}
     assert path.read_text() == '{"step": 1, "loss": 3.0}\n'
 
 
@@ -462,7 +465,7 @@ def test_a_flipped_byte_in_a_shard_is_found(make_corpus: MakeCorpus) -> None:
     assert not (corpus / "runs").exists()
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"run_version": 1}', '{"run_version": 2}'])
+@pytest.mark.parametrize("text", ["{", "[]", '{"run_version": 2}', '{"run_version": 3}'])
 def test_a_damaged_or_newer_run_is_refused(make_corpus: MakeCorpus, text: str) -> None:
     corpus = make_corpus()
     quick(corpus, steps=2)
@@ -480,6 +483,28 @@ def test_out_of_memory_says_what_helps(make_corpus: MakeCorpus, monkeypatch: pyt
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(step_module, "model_loss", full)
-    with pytest.raises(WebtextError, match="out of memory with 16 windows at once") as caught:
-        quick(make_corpus(), steps=2)
+    with pytest.raises(WebtextError, match="out of memory with 2 windows at once") as caught:
+        quick(make_corpus(), steps=2, micro_batch=2)
     assert "--micro-batch" in str(caught.value)
+    with pytest.raises(WebtextError, match="out of memory with 1 windows at once") as caught:
+        quick(make_corpus(), steps=2, run="smallest")
+    assert "--preset" in str(caught.value)
+
+
+def test_where_memory_is_short_fewer_windows_are_taken_and_the_batch_stays(
+    make_corpus: MakeCorpus, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpus = make_corpus()
+    quick(corpus, run="whole", steps=4)
+
+    def small(model: Any, inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        if len(inputs) > 1:
+            raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate much")
+        return model_loss(model, inputs, targets)
+
+    monkeypatch.setattr(step_module, "model_loss", small)
+    report = quick(corpus, steps=4)
+    assert "out of memory with 4 windows at once: goes on with 2" in capsys.readouterr().err
+    assert losses(corpus) == pytest.approx(losses(corpus, "whole"), abs=2e-5)
+    assert [line["position"] for line in lines(corpus) if "loss" in line] == [0, 4, 8, 12]
+    assert read_checkpoint(Path(report.checkpoint)).state.software["micro_batch"] == 1
