@@ -57,7 +57,7 @@ class RunState:
     step: int
     """Steps taken, skipped ones too."""
     position: int
-    """Windows read; the next step reads from here."""
+    """Where the next step reads from in the order of windows: all that were read, 0 where one batch is overfitted."""
     updates: int
     """Steps that changed the weights: all but those skipped for a loss that was no number."""
     tokens: int

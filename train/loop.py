@@ -186,7 +186,7 @@ class Trainer:
             self.state = replace(
                 state,
                 step=state.step + 1,
-                position=state.position + self.windows,
+                position=0 if self.settings.overfit_one_batch else state.position + self.windows,
                 updates=state.updates + step.sound,
                 tokens=state.tokens + self.settings.batch_tokens,
                 loss=step.loss if math.isfinite(step.loss) else None,
@@ -206,14 +206,13 @@ class Trainer:
         return learning_rate(self.state.step, recipe=self.recipe, decay_steps=self.settings.decay_steps)
 
     def _read(self, offset: int, count: int) -> Arrays:
-        position = 0 if self.settings.overfit_one_batch else self.state.position
-        return self.data.train.batch(position + offset, count, seed=self.settings.seed)
+        return self.data.train.batch(self.state.position + offset, count, seed=self.settings.seed)
 
     def _log(self, log: StepLog, step: Step, seconds: float) -> str:
         rate, speed = self.optimizer.param_groups[0]["lr"], self.settings.batch_tokens / max(seconds, 1e-9)
         line = {
             "step": self.state.step,
-            "position": self.state.position - self.windows,
+            "position": max(0, self.state.position - self.windows),
             "loss": step.loss,
             "grad_norm": step.grad_norm,
             "lr": rate,

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from webtext.corpus.errors import ChangedSettings, DamagedFile, Interrupted, UsageError, WebtextError
 from webtext.corpus.files import file_sha256
@@ -21,6 +21,8 @@ from webtext.corpus.interrupts import Stop
 from webtext.tokenize.files import read_vocabulary, write_vocabulary
 from webtext.tokenize.shard_index import ShardIndex
 from webtext.tokenize.vocabulary import Vocabulary
+from webtext.train import checkpoint as checkpoint_module
+from webtext.train import loop
 from webtext.train import step as step_module
 from webtext.train.checkpoint import read_checkpoint
 from webtext.train.checkpoints import checkpoint_folders
@@ -144,8 +146,9 @@ def test_it_learns(make_corpus: MakeCorpus) -> None:
 
 def test_one_batch_is_learnt_by_heart(make_corpus: MakeCorpus) -> None:
     corpus = make_corpus()
-    quick(corpus, steps=60, batch_tokens=256, overfit_one_batch=True, save_every=60)
-    assert losses(corpus)[-1] < 0.15
+    quick(corpus, steps=100, batch_tokens=256, overfit_one_batch=True, save_every=100)
+    assert losses(corpus)[-1] < 0.05
+    assert [line["position"] for line in lines(corpus) if "loss" in line] == [0] * 100
 
 
 def same_as(whole: Whole, cut: Path, report: TrainReport) -> bool:
@@ -402,6 +405,137 @@ def test_shards_that_are_gone_are_missed_by_name(make_corpus: MakeCorpus) -> Non
     with pytest.raises(WebtextError, match=rf"began with \({before[:16]}\) are gone"):
         quick(corpus, steps=4)
     assert quick(corpus, steps=2, restart=True).shards == ShardIndex.read(corpus / "shards").identity
+
+
+def test_too_little_text_for_one_batch_says_how_much_there_is(make_corpus: MakeCorpus) -> None:
+    corpus = make_corpus(documents=4, words=200)
+    with pytest.raises(WebtextError, match=r"a step takes 1,024 tokens, 8 windows of 128; the shards have 6") as caught:
+        quick(corpus, steps=2, batch_tokens=1_024)
+    assert "--batch-tokens 768 or less" in str(caught.value)
+    assert not (corpus / "runs").exists()
+    assert quick(corpus, steps=2, batch_tokens=768).step == 2
+
+
+def test_a_failing_validation_loses_nothing(make_corpus: MakeCorpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any, **__: Any) -> float:
+        raise ZeroDivisionError
+
+    corpus = make_corpus()
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "validation_loss", fails)
+        with pytest.raises(ZeroDivisionError):
+            quick(corpus, steps=2)
+    assert list(checkpoint_folders(corpus / "runs" / "default")) == [2]  # saved before it was validated
+    report = quick(corpus, steps=2)
+    assert report.begun == 2
+    assert report.val_loss is not None
+
+
+def test_the_last_checkpoints_and_the_best_one_are_kept(
+    make_corpus: MakeCorpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = iter([5.0, 3.0, 4.0, 4.5, 4.2, 6.0])
+    monkeypatch.setattr(loop, "validation_loss", lambda *_, **__: next(values))
+    corpus = make_corpus()
+    quick(corpus, steps=6, save_every=1, keep=2)
+    assert list(checkpoint_folders(corpus / "runs" / "default")) == [2, 5, 6]
+    # Validated more often than saved: the best of those that exist.
+    values = iter([1.0, 5.0, 2.0, 4.0, 3.0, 6.0, 3.5, 7.0])
+    quick(corpus, run="other", steps=8, save_every=2, eval_every=1, keep=1)
+    assert list(checkpoint_folders(corpus / "runs" / "other")) == [4, 8]
+
+
+def test_it_stops_on_sigterm_in_the_middle_of_a_step(make_corpus: MakeCorpus) -> None:
+    """A process of its own, in a step that would take minutes; the weights of the last whole step are saved."""
+    corpus = make_corpus(documents=40, words=800)
+    code = (
+        "import os, signal, sys, threading, time; from pathlib import Path\n"
+        "from webtext.corpus.interrupts import stop_signals\n"
+        "from webtext.train import step; from webtext.train.trainer import train\n"
+        "whole = step.model_loss; taken = 0\n"
+        "def slow(model, inputs, targets):\n"
+        "    global taken; taken += 1\n"
+        "    if taken == 3: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    if taken > 3: raise SystemExit('it went on after the signal')\n"
+        "    return whole(model, inputs, targets)\n"
+        "step.model_loss = slow\n"
+        "with stop_signals(raising=False) as stop:\n"
+        "    train(Path(sys.argv[1]), preset='tiny', steps=6, batch_tokens=2048, micro_batch=8, save_every=100,\n"
+        "          samples=0, device='cpu', stop=stop)"
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(corpus)], env=environment, capture_output=True, text=True, check=False
+    )
+    assert "webtext.corpus.errors.Interrupted: stopped; what was done is kept" in done.stderr
+    assert "it went on" not in done.stderr
+    found = read_checkpoint(corpus / "runs" / "default" / "checkpoints" / "step-000001")
+    assert (found.state.step, found.state.position) == (1, 16)
+    assert len(losses(corpus)) == 1
+
+
+def test_a_stop_before_the_first_step_leaves_no_run(make_corpus: MakeCorpus) -> None:
+    corpus = make_corpus()
+    stop = Stop(raising=False)
+    stop.requested = True
+    with pytest.raises(Interrupted):
+        quick(corpus, steps=2, stop=stop)
+    assert not (corpus / "runs").exists()
+
+
+def test_a_kill_in_the_middle_of_a_file_costs_nothing_but_the_time(whole: Whole, make_corpus: MakeCorpus) -> None:
+    """Half of the bytes of the weights, or of the moments, are on the disk when the process is killed."""
+    cut = make_corpus()
+    for turn in (1, 2, 3, 4):
+        child = os.fork()
+        if child == 0:
+            written = Counter[str]()
+
+            def half(tensors: Any, path: Path, metadata: Any, turn: int = turn, written: Any = written) -> None:
+                written["files"] += 1
+                save_file(tensors, path, metadata)
+                if written["files"] == turn:
+                    os.truncate(path, path.stat().st_size // 2)
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+            checkpoint_module.save_file = half
+            try:
+                quick(cut, steps=6)
+            finally:
+                os._exit(0)
+        assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    assert same_as(whole, cut, quick(cut, steps=6))
+
+
+@pytest.mark.parametrize("changed", [{"micro_batch": 1}, {"micro_batch": 3}])
+def test_a_killed_run_goes_on_with_another_micro_batch_and_the_same_data(
+    whole: Whole, make_corpus: MakeCorpus, changed: dict[str, int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    cut = make_corpus()
+    assert killed(cut, "train.step:4", steps=6) == signal.SIGKILL
+    quick(cut, steps=6, **changed)
+    told = capsys.readouterr().err
+    assert f"goes on with micro_batch 4 -> {changed['micro_batch']}: losses equal an uninterrupted run's within" in told
+    ours, theirs = lines(cut), lines(whole[0])
+    exact = ("step", "position", "lr", "shards", "val_windows")
+    assert [[line.get(name) for name in exact] for line in ours] == [
+        [line.get(name) for name in exact] for line in theirs
+    ]
+    assert losses(cut)[:2] == losses(whole[0])[:2]
+    assert losses(cut) == pytest.approx(losses(whole[0]), abs=2e-5)
+    assert losses(cut) != losses(whole[0])
+
+
+def test_another_environment_is_said(make_corpus: MakeCorpus, capsys: pytest.CaptureFixture[str]) -> None:
+    corpus = make_corpus()
+    quick(corpus, steps=2)
+    capsys.readouterr()
+    quick(corpus, steps=3)
+    assert "goes on with" not in capsys.readouterr().err
+    torch.set_num_threads(2)
+    quick(corpus, steps=4)
+    torch.set_num_threads(1)
+    assert "goes on with threads 1 -> 2: losses equal an uninterrupted run's within rounding" in capsys.readouterr().err
 
 
 def test_without_held_out_text_there_is_no_validation(
