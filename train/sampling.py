@@ -20,6 +20,8 @@ TOP_K = 40  # openai/gpt-2, README: the samples it publishes
 TEMPERATURE = 1.0  # openai/gpt-2, src/generate_unconditional_samples.py
 TOP_P = 1.0  # openai/gpt-2, src/interactive_conditional_samples.py
 
+_FEW_ROWS = 4  # from 8 rows on both ways take as long
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -118,7 +120,7 @@ class Rows:
             fresh = torch.tensor([[row[-1]] for row in self._rows])
         with autocast(device):
             hidden = self._model.hidden(fresh.to(device), self._cache)[:, -1]
-            logits = self._model.head(hidden)[:, : self._vocabulary].float().cpu()
+            logits = self._logits(hidden)[:, : self._vocabulary].float().cpu()
         drawn = [self._sampling.draw(row, random) for row, random in zip(logits, self._randoms, strict=True)]
         for row, token in zip(self._rows, drawn, strict=True):
             row.append(token)
@@ -132,6 +134,14 @@ class Rows:
         self._rows = [self._rows[row] for row in rows]
         self._held = [self._held[row] for row in rows]
         self._randoms = [self._randoms[row] for row in rows]
+
+    def _logits(self, hidden: Tensor) -> Tensor:
+        """As `GPT2.head`. On a CPU a product of the large weight with a few columns is faster than of a few rows with
+        it, and two columns faster than one: 50,257 x 768 took 7.8 ms, a single row 13.7 ms, two rows 27.8 ms."""
+        if hidden.device.type != "cpu" or len(hidden) > _FEW_ROWS:
+            return self._model.head(hidden)
+        columns = torch.cat([hidden, hidden]) if len(hidden) == 1 else hidden.contiguous()
+        return (self._model.wte.weight @ columns.T).T[: len(hidden)]
 
     def _begin(self) -> Tensor:
         """Forget what was computed; give the tokens of each row that are held, padded at the left."""
