@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,8 +49,13 @@ class Models:
         if options.get("init") is not None:
             options["init"] = Path(options["init"])
         options.update(default_preset=wanted.preset, default_seed=wanted.seed)
-        with corpus_lock(folder, f"train --run {run}"), stop_signals(raising=False) as stop, os_errors(folder):
-            return train(self.path, run=run, preset=preset, stop=stop, **options)
+        try:
+            with corpus_lock(folder, f"train --run {run}"), stop_signals(raising=False) as stop, os_errors(folder):
+                return train(self.path, run=run, preset=preset, stop=stop, **options)
+        finally:
+            for empty in (folder, folder.parent):  # of a run that was refused
+                with suppress(OSError):
+                    empty.rmdir()
 
     def checkpoint(self, *, run: str = "default", which: str = "last") -> Path:
         """The folder of a run's checkpoint, found whole: `last`, `best` (lowest validation loss) or a step's number."""
