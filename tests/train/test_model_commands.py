@@ -198,3 +198,33 @@ def test_a_conversation_on_a_terminal(shards: Path) -> None:
     assert started.wait(60) == 0
     assert b"Traceback" not in (started.stderr.read() if started.stderr else b"")
     os.close(leader)
+
+
+@pytest.mark.slow
+def test_a_disk_that_fills_while_saving_costs_nothing_that_was_saved(shards: Path, tmp_path: Path) -> None:
+    """A file system with room for one checkpoint, then for all."""
+    if not shutil.which("unshare") or subprocess.run(["unshare", "-rm", "true"], check=False).returncode != 0:
+        pytest.skip("this machine lets nobody mount a small file system (unshare -rm)")
+    small = tmp_path / "small"
+    small.mkdir()
+    fresh = shutil.copytree(shards, tmp_path / "fresh", ignore=shutil.ignore_patterns("runs"))
+    folder = small / "shards"
+    train = " ".join(command("train", folder, "--preset", "tiny", "--steps", 4, "--save-every", 2, *QUICK))
+    write = " ".join(command("generate", folder, "--max-tokens", 2, "--device", "cpu", "--json"))
+    runs = f"ls {folder}/runs/default/checkpoints; find {small} -name '*.tmp-*'"
+    script = (
+        f"mount -t tmpfs -o size=18m tmpfs {small} && cp -r {fresh} {folder} && "
+        f"{{ {train}; echo code $?; {runs}; {write}; "
+        f"mount -o remount,size=64m {small} && {train}; echo code $?; {runs}; }}"
+    )
+    done = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", script], env=environment(), capture_output=True, text=True, check=False
+    )
+    first, second, *rest = done.stdout.splitlines()
+    assert (first, second) == ("code 1", "step-000002"), done.stderr
+    assert json.loads(rest[0])["samples"]
+    assert rest[1:] == ["code 0", "step-000002", "step-000004"]
+    assert "no space left on the device" in done.stderr
+    assert "make room; the same command then goes on where it was" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "goes on from step 2" in done.stderr
