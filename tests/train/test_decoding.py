@@ -81,6 +81,7 @@ def test_tokens_are_the_bytes_the_tokenizer_means(make_corpus: Callable[..., Pat
     assert "".join([stream.push(number) for number in ids] + [stream.close()]) == text
 
 
+@pytest.mark.slow
 def test_decoding_is_that_of_gpt2s_own_vocabulary(data: Path) -> None:
     from webtext.tokenize.files import read_vocabulary, vocabulary_files
 

@@ -211,6 +211,7 @@ def test_a_killed_run_goes_on_to_the_bit(whole: Whole, make_corpus: MakeCorpus, 
     assert same_as(whole, cut, quick(cut, steps=6))
 
 
+@pytest.mark.kill
 def test_it_survives_being_killed_at_every_file_it_writes(whole: Whole, make_corpus: MakeCorpus) -> None:
     cut = make_corpus()
     # Settings, log, samples and each file of a checkpoint: all are written aside and renamed.
@@ -222,6 +223,7 @@ def test_it_survives_being_killed_at_every_file_it_writes(whole: Whole, make_cor
     assert same_as(whole, cut, quick(cut, steps=6))
 
 
+@pytest.mark.kill
 def test_a_process_of_its_own_killed_and_gone_on_with_gives_the_same(whole: Whole, make_corpus: MakeCorpus) -> None:
     cut = make_corpus()
     code = (
