@@ -106,7 +106,7 @@ class Trainer:
         changed = ", ".join(
             f"{name} {before.get(name)} -> {now[name]}" for name in now if before.get(name) != now[name]
         )
-        if changed:
+        if changed and checkpoint.state.step < self.pace.steps:
             say(f"goes on with {changed}: losses equal an uninterrupted run's within rounding, not to the bit")
         return replace(checkpoint.state, software=now)
 

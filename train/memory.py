@@ -25,8 +25,8 @@ WIDTHS_PER_LAYER = 28
 # Logits of one piece of the head with their gradient, and what the allocator rounds up (`loss`).
 HEAD_BYTES = {"cpu": 64 * 2**20, "cuda": 2 * 2**30, "mps": 2 * 2**30}
 
-# More tokens at once make no step faster. On one core 4,096 tokens of two layers of 124M's width took 6.8, 6.6 and 7.1 s
-# by 512, 1,024 and 2,048; a large GPU is filled by some 10,000.
+# More tokens at once make no step faster. On one core 4,096 tokens of two layers of 124M's width took 6.8, 6.6 and
+# 7.1 s by 512, 1,024 and 2,048; a large GPU is filled by some 10,000.
 MOST_TOKENS = {"cpu": 2_048, "cuda": 65_536, "mps": 8_192}
 SHARE = 0.8
 """Of the free memory: the rest is for what others take meanwhile, and for fragments."""
