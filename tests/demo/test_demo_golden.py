@@ -41,6 +41,6 @@ def test_training_follows_the_golden_losses(shards: Path) -> None:
 
 def test_one_batch_of_it_is_learnt_by_heart(shards: Path) -> None:
     torch.set_num_threads(1)
-    found = golden.losses_on(shards, steps=60, batch_tokens=256, decay_steps=60, overfit_one_batch=True)
+    found = golden.losses_on(shards, steps=90, batch_tokens=256, decay_steps=90, overfit_one_batch=True)
     assert found[0] > 6.5
-    assert found[-1] < 0.1
+    assert found[-1] < 0.05
