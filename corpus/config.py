@@ -123,7 +123,11 @@ class TrainSettings:
     """[train]: what a run uses where no flag says otherwise. None of it shapes the corpus."""
 
     preset: str = setting(
-        "124M", "the model", shapes=False, choices=("tiny", "124M", "355M", "774M", "1558M"),
+        "124M", "the model; the paper's and Hugging Face's names are understood, too", shapes=False,
+        choices=(
+            "tiny", "124M", "355M", "774M", "1558M", "117M", "345M", "762M", "1542M",
+            "gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl",
+        ),
     )  # fmt: skip
     seed: int = setting(1, "seed of initialisation and of the order of windows", shapes=False, low=0)
 

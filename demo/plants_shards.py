@@ -28,6 +28,8 @@ def plant(web: DemoWeb, *, steps: int) -> None:
         return "" if last < guess - _LEARNED else f"a loss of {last:.2f} nats, it began with {guess:.2f}"
 
     web.expect(f"the training took its {steps} steps", whole)
+    web.expect("the last checkpoint is whole and names its corpus", _checkpoint)
+    web.expect("what a training step read leads back to the posts on Reddit", _traced)
     if steps >= _ENOUGH:
         web.expect("the model has learned to predict the next token", learned)
 
@@ -41,6 +43,33 @@ def _balance(finished: Finished) -> str:
         out, into = finished.manifests[before].rows_out, finished.manifests[after].rows_in
         if out != into:
             return f"{before} gave {out} rows, {after} took {into}"
+    return ""
+
+
+def _checkpoint(finished: Finished) -> str:
+    from webtext.corpus.manifests import fingerprint
+    from webtext.train.checkpoints import read_latest
+
+    found = read_latest(finished.corpus / "runs" / "default")
+    if found is None:
+        return "there is none"
+    wanted = fingerprint(finished.manifests)
+    if found.state.fingerprint != wanted:
+        return f"it names {found.state.fingerprint[:16]}, the corpus is {str(wanted)[:16]}"
+    losses = len(finished.losses)
+    return "" if found.state.step == losses else f"it is of step {found.state.step}, the log has {losses}"
+
+
+def _traced(finished: Finished) -> str:
+    from webtext.train.tracing import trace_step
+
+    for document in trace_step(finished.corpus, step=1).documents:
+        if int(document.key, 16) not in finished.texts:
+            return f"{document.url} is no document"
+        link = finished.link(document.url)
+        posted = [] if link is None else [row["id"] for row in link["submissions"]]
+        if not posted or [submission.id for submission in document.submissions] != posted:
+            return f"{document.url}: {len(document.submissions)} posts, links/ has {len(posted)}"
     return ""
 
 

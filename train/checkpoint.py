@@ -16,7 +16,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,6 @@ from webtext.corpus.files import (
     write_bytes,
     write_json,
 )
-from webtext.corpus.progress import say
 from webtext.tokenize.split import ENDOFTEXT
 from webtext.train.model import GPTConfig
 from webtext.train.weights import config_from_json, config_to_json
@@ -58,7 +57,7 @@ class RunState:
     step: int
     """Steps taken, skipped ones too."""
     position: int
-    """Windows read; the next step reads from here."""
+    """Where the next step reads from in the order of windows: all that were read, 0 where one batch is overfitted."""
     updates: int
     """Steps that changed the weights: all but those skipped for a loss that was no number."""
     tokens: int
@@ -108,12 +107,15 @@ def save_checkpoint(
     *,
     config: GPTConfig,
     state: RunState,
-    weights: Mapping[str, Tensor],
-    moments: Mapping[str, Tensor],
+    weights: Callable[[], Mapping[str, Tensor]],
+    moments: Callable[[], Mapping[str, Tensor]],
     tokenizer: bytes,
     endoftext: int,
 ) -> Path:
     """Write the checkpoint of `state.step`; tensors in Hugging Face's layout. Give its folder.
+
+    `weights` and `moments` are asked for one after the other: copies of both at once would take half as much memory as
+    the training itself.
 
     Raises:
         WebtextError: no space, no permission; what was there before stands.
@@ -123,8 +125,8 @@ def save_checkpoint(
     try:
         with os_errors(final):
             aside.mkdir(parents=True)
-            _write_tensors(aside / WEIGHTS, weights)
-            _write_tensors(aside / MOMENTS, moments)
+            _write_tensors(aside / WEIGHTS, weights())
+            _write_tensors(aside / MOMENTS, moments())
             write_bytes(aside / TOKENIZER, tokenizer)
             for name, value in _small_files(config, endoftext).items():
                 write_json(aside / name, value)
@@ -173,45 +175,6 @@ def read_checkpoint(folder: Path, *, verify: bool = True) -> Checkpoint:
     return Checkpoint(folder, config, state)
 
 
-def checkpoint_folders(run: Path) -> dict[int, Path]:
-    """The run's checkpoints, whole or not, by step in rising order."""
-    found = {
-        int(match[1]): path
-        for path in (run / CHECKPOINTS).glob("step-*")
-        if (match := re.fullmatch(r"step-(\d+)", path.name)) and path.is_dir()
-    }
-    return dict(sorted(found.items()))
-
-
-def read_latest(run: Path) -> Checkpoint | None:
-    """The last whole checkpoint of a run, None where it has none yet; a damaged one is named and passed over.
-
-    Raises:
-        DamagedFile: there are checkpoints, and none is whole.
-        WebtextError: a newer webtext wrote the last one.
-    """
-    folders = checkpoint_folders(run)
-    for folder in reversed(folders.values()):
-        try:
-            return read_checkpoint(folder)
-        except DamagedFile as error:
-            say(f"passed over a damaged checkpoint: {error}")
-    if folders:
-        raise DamagedFile("none of the run's checkpoints is whole", where=run, hint="--restart begins the run again")
-    return None
-
-
-def prune_checkpoints(run: Path, *, step: int, keep: int, best: int | None) -> None:
-    """Delete all but the last `keep` checkpoints up to `step` and that of step `best`.
-
-    One of a later step is a damaged one that the run passed over; it is not ours to count.
-    """
-    folders = {number: folder for number, folder in checkpoint_folders(run).items() if number <= step}
-    for number in list(folders)[: max(0, len(folders) - keep)]:
-        if number != best:
-            remove_folder(folders[number])
-
-
 def remove_folder(folder: Path) -> None:
     """Delete a folder so that no half of it is ever seen under its name."""
     if folder.exists():
@@ -219,15 +182,6 @@ def remove_folder(folder: Path) -> None:
         with os_errors(folder):
             folder.rename(aside)
             shutil.rmtree(aside)
-
-
-def sweep_run(run: Path) -> None:
-    """Remove what killed processes left unfinished in a run. Only for the holder of its lock."""
-    for path in sorted(run.rglob(f".*{TEMPORARY}*")):
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

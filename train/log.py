@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -37,18 +38,38 @@ def read_log(path: Path) -> list[dict[str, Any]]:
     return lines
 
 
+def best_step(validations: Mapping[int, float | None], steps: Iterable[int]) -> int | None:
+    """Of `steps` that with the lowest validation loss, the earliest of equals; None where none was validated."""
+    known = [(loss, step) for step in steps if (loss := validations.get(step)) is not None]
+    return min(known)[1] if known else None
+
+
+def validations_in(lines: Iterable[Mapping[str, Any]]) -> dict[int, float | None]:
+    """Validation loss by step; None where it was no number."""
+    found: dict[int, float | None] = {}
+    for line in lines:
+        if "val_loss" in line:
+            loss = line["val_loss"]
+            found[line["step"]] = loss if isinstance(loss, float) and math.isfinite(loss) else None
+    return found
+
+
 class StepLog:
-    """The log of a run that stands at `step`: lines of later steps, which will be taken again, are cut off."""
+    """The log of a run that stands at `step`: lines of later steps, which will be taken again, are cut off.
+
+    Where there is nothing to cut off and nothing to add, the file is not written to.
+    """
 
     def __init__(self, path: Path, *, step: int) -> None:
         self.path = path
-        self._best: tuple[float, int] | None = None
-        self.validations: dict[int, float | None] = {}
-        """Validation loss by step; None where it was no number."""
         kept = [line for line in read_log(path) if line["step"] <= step]
-        write_bytes(path, b"".join(_encode(line) for line in kept))
-        for line in kept:
-            self._note(line)
+        data = b"".join(_encode(line) for line in kept)
+        with os_errors(path):
+            before = path.read_bytes() if path.exists() else None
+        if data != before:
+            write_bytes(path, data)
+        self.validations = validations_in(kept)
+        """Validation loss by step; None where it was no number."""
         with os_errors(path):
             self._file: BinaryIO = path.open("ab")
 
@@ -58,31 +79,17 @@ class StepLog:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._file.close()
 
-    @property
-    def best(self) -> int | None:
-        """The step of the lowest validation loss so far, the earliest of equals."""
-        return None if self._best is None else self._best[1]
-
     def add(self, line: dict[str, Any]) -> None:
         """Append one line; a number that is none (NaN, infinity) is written as null."""
         with os_errors(self.path):
             self._file.write(_encode(line))
             self._file.flush()
-        self._note(line)
+        self.validations |= validations_in([line])
 
     def sync(self) -> None:
         """Make what was added survive a power cut, before the checkpoint that relies on it."""
         with os_errors(self.path):
             os.fsync(self._file.fileno())
-
-    def _note(self, line: dict[str, Any]) -> None:
-        if "val_loss" not in line:
-            return
-        loss, step = line["val_loss"], line["step"]
-        number = isinstance(loss, float) and math.isfinite(loss)
-        self.validations[step] = loss if number else None
-        if number and (self._best is None or loss < self._best[0]):
-            self._best = (loss, step)
 
 
 def _encode(line: dict[str, Any]) -> bytes:

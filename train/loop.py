@@ -18,24 +18,25 @@ from torch.optim import AdamW
 
 from webtext.corpus.errors import WebtextError
 from webtext.corpus.faults import fault_point
-from webtext.corpus.files import write_bytes
 from webtext.corpus.interrupts import Stop
 from webtext.corpus.progress import progress, say
-from webtext.train.checkpoint import Checkpoint, RunState, prune_checkpoints, read_latest, save_checkpoint, step_folder
+from webtext.train.beginning import initial_model
+from webtext.train.checkpoint import Checkpoint, RunState, save_checkpoint, step_folder
+from webtext.train.checkpoints import prune_checkpoints, read_latest
 from webtext.train.data import TrainingData
 from webtext.train.device import software
-from webtext.train.generation import read_tokenizer, sample_texts
+from webtext.train.folders import empty_model
 from webtext.train.log import LOG_NAME, StepLog
+from webtext.train.memory import fitting_micro_batch
 from webtext.train.model import GPT2, build
 from webtext.train.optimizer import load_moments, make_optimizer, read_moments, set_learning_rate
 from webtext.train.recipe import batch_windows, learning_rate
-from webtext.train.runs import SAMPLES, RunSettings
+from webtext.train.runs import RunSettings
 from webtext.train.step import Arrays, Step, take_step, validation_loss
 from webtext.train.weights import load_into, to_hugging_face
 
 SKIP_LIMIT = 20
 """Steps in a row without a loss, after which the run gives up: the weights no longer change."""
-SAMPLE_TOKENS = 128
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,8 @@ class Pace:
 
     steps: int
     """Go on until this step."""
-    micro_batch: int
-    """Windows in memory at once."""
+    micro_batch: int | None
+    """Windows in memory at once; None for as many as fit."""
     save_every: int
     eval_every: int
     eval_windows: int
@@ -68,14 +69,23 @@ class Trainer:
         self.stop = stop
         self.windows = batch_windows(settings.batch_tokens, data.train.context)
         checkpoint = read_latest(folder)
+        self.micro_batch = self._micro_batch(checkpoint)
         self.state = self._state(checkpoint)
         self.saved = self.state.step
         self.begun = self.state.step
         self.tokenizer = checkpoint.tokenizer() if checkpoint else data.tokenizer_json()
         self.model, self.optimizer = self._model(checkpoint)
 
+    def _micro_batch(self, checkpoint: Checkpoint | None) -> int:
+        """What was asked for, else what fits; where that is no less, as it was before: so the bits stay the same."""
+        if self.pace.micro_batch is not None:
+            return self.pace.micro_batch
+        fits = fitting_micro_batch(self.settings.config(), self.windows, self.device)
+        before = 0 if checkpoint is None else checkpoint.state.software.get("micro_batch", 0)
+        return before if 0 < before <= fits else fits
+
     def _state(self, checkpoint: Checkpoint | None) -> RunState:
-        now = software(self.device)
+        now = {**software(self.device), "micro_batch": min(self.micro_batch, self.windows)}
         if checkpoint is None:
             settings = self.settings
             return RunState(
@@ -96,14 +106,18 @@ class Trainer:
         changed = ", ".join(
             f"{name} {before.get(name)} -> {now[name]}" for name in now if before.get(name) != now[name]
         )
-        if changed:
+        if changed and checkpoint.state.step < self.pace.steps:
             say(f"goes on with {changed}: losses equal an uninterrupted run's within rounding, not to the bit")
         return replace(checkpoint.state, software=now)
 
     def _model(self, checkpoint: Checkpoint | None) -> tuple[GPT2, AdamW]:
-        model = build(self.settings.config(), seed=self.settings.seed)
         if checkpoint is not None:
+            model = empty_model(self.settings.config())
             load_into(model, checkpoint.weights(), where=checkpoint.folder)
+        elif self.settings.init is not None:
+            model = initial_model(self.settings)
+        else:
+            model = build(self.settings.config(), seed=self.settings.seed)
         model.to(self.device)
         optimizer = make_optimizer(model, self.recipe)
         if checkpoint is not None and self.state.updates:
@@ -124,7 +138,7 @@ class Trainer:
         """
         skipped = 0
         with (
-            _memory(self.pace.micro_batch),
+            self._memory(),
             StepLog(self.folder / LOG_NAME, step=self.state.step) as log,
             progress(self.folder, "train", self.pace.steps, "steps", begun=self.state.step) as shown,
         ):
@@ -153,38 +167,52 @@ class Trainer:
     def _step(self) -> Step | None:
         state = self.state
         set_learning_rate(self.optimizer, self._rate())
-        step = take_step(
-            self.model,
-            self.optimizer,
-            self._read,
-            windows=self.windows,
-            micro_batch=self.pace.micro_batch,
-            clip=self.recipe.clip,
-            stopped=lambda: self.stop.requested,
-        )
+        try:
+            step = take_step(
+                self.model,
+                self.optimizer,
+                self._read,
+                windows=self.windows,
+                micro_batch=self.micro_batch,
+                clip=self.recipe.clip,
+                stopped=lambda: self.stop.requested,
+            )
+        except (RuntimeError, MemoryError) as error:
+            if not _is_full(error) or self.micro_batch == 1 or self.pace.micro_batch is not None:
+                raise
+            step = None
+            self._take_less()
         if step is not None:
             self.state = replace(
                 state,
                 step=state.step + 1,
-                position=state.position + self.windows,
+                position=0 if self.settings.overfit_one_batch else state.position + self.windows,
                 updates=state.updates + step.sound,
                 tokens=state.tokens + self.settings.batch_tokens,
                 loss=step.loss if math.isfinite(step.loss) else None,
             )
         return step
 
+    def _take_less(self) -> None:
+        """Half as many windows at once, after there was no memory for all of them; the step is taken again."""
+        before, self.micro_batch = self.micro_batch, min(self.micro_batch, self.windows) // 2 or 1
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        self.state = replace(self.state, software={**self.state.software, "micro_batch": self.micro_batch})
+        say(f"out of memory with {before} windows at once: goes on with {self.micro_batch}; the batch stays the same")
+
     def _rate(self) -> float:
         return learning_rate(self.state.step, recipe=self.recipe, decay_steps=self.settings.decay_steps)
 
     def _read(self, offset: int, count: int) -> Arrays:
-        position = 0 if self.settings.overfit_one_batch else self.state.position
-        return self.data.train.batch(position + offset, count, seed=self.settings.seed)
+        return self.data.train.batch(self.state.position + offset, count, seed=self.settings.seed)
 
     def _log(self, log: StepLog, step: Step, seconds: float) -> str:
         rate, speed = self.optimizer.param_groups[0]["lr"], self.settings.batch_tokens / max(seconds, 1e-9)
         line = {
             "step": self.state.step,
-            "position": self.state.position - self.windows,
+            "position": max(0, self.state.position - self.windows),
             "loss": step.loss,
             "grad_norm": step.grad_norm,
             "lr": rate,
@@ -207,13 +235,13 @@ class Trainer:
             self.folder,
             config=self.model.config,
             state=self.state,
-            weights=to_hugging_face(dict(self.model.named_parameters())),
-            moments=read_moments(self.model, self.optimizer),
+            weights=lambda: to_hugging_face(dict(self.model.named_parameters())),
+            moments=lambda: read_moments(self.model, self.optimizer),
             tokenizer=self.tokenizer,
             endoftext=self.settings.endoftext,
         )
         self.saved = self.state.step
-        prune_checkpoints(self.folder, step=self.saved, keep=self.pace.keep, best=log.best)
+        prune_checkpoints(self.folder, step=self.saved, keep=self.pace.keep, validations=log.validations)
 
     def _validate(self, log: StepLog) -> None:
         step = self.state.step
@@ -223,7 +251,7 @@ class Trainer:
             self.model,
             self.data.val,
             limit=self.pace.eval_windows,
-            micro_batch=self.pace.micro_batch,
+            micro_batch=self.micro_batch,
             stopped=lambda: self.stop.requested,
         )
         if loss is not None:
@@ -237,41 +265,26 @@ class Trainer:
                 self._save(log)
             raise self.stop.error()
 
+    @contextmanager
+    def _memory(self) -> Iterator[None]:
+        try:
+            yield
+        except (RuntimeError, MemoryError) as error:
+            if not _is_full(error):
+                raise
+            raise WebtextError(
+                f"out of memory with {self.micro_batch} windows at once",
+                where=self.folder,
+                hint="a smaller --micro-batch needs less (the batch, and so the model that comes out, stays the same)"
+                if self.micro_batch > 1
+                else "a smaller --preset, or a machine with more memory; the last checkpoint stands",
+            ) from error
+
     @property
     def checkpoint(self) -> Path:
         """The folder of the last checkpoint."""
         return step_folder(self.folder, self.saved)
 
-    def write_samples(self, count: int) -> Path:
-        """`count` unconditional samples into samples/step-….txt, where they are not there yet."""
-        path = self.folder / SAMPLES / f"{self.checkpoint.name}.txt"
-        if not path.exists():
-            tokenizer = read_tokenizer(self.tokenizer, self.model.config, where=self.checkpoint)
-            texts = sample_texts(
-                self.model,
-                tokenizer,
-                "",
-                max_tokens=SAMPLE_TOKENS,
-                seed=self.settings.seed,
-                num_samples=count,
-                stopped=lambda: self.stop.requested,
-            )
-            if self.stop.requested:
-                raise self.stop.error()
-            pieces = [f"{'=' * 40} SAMPLE {number} {'=' * 40}\n{text}\n" for number, text in enumerate(texts, start=1)]
-            write_bytes(path, "".join(pieces).encode())
-        return path
 
-
-@contextmanager
-def _memory(micro_batch: int) -> Iterator[None]:
-    try:
-        yield
-    except (RuntimeError, MemoryError) as error:
-        full = isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error)
-        if not full:
-            raise
-        raise WebtextError(
-            f"out of memory with {micro_batch} windows at once",
-            hint="a smaller --micro-batch needs less; the batch, and so the model that comes out, stays the same",
-        ) from error
+def _is_full(error: BaseException) -> bool:
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error)

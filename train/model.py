@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from webtext.corpus.errors import UsageError
+from webtext.train.cache import Cache
 
 LAYER_NORM_EPSILON = 1e-5  # the code, norm()
 WEIGHT_STD = 0.02  # the code, conv1d() and model(): weights and token embeddings
@@ -25,8 +26,15 @@ MLP_RATIO = 4  # the code, block(): mlp(..., nx*4)
 CONTEXT = 1_024  # the paper, section 2.3
 VOCABULARY = 50_257  # the paper, section 2.3
 
-ALIASES: Mapping[str, str] = MappingProxyType({"117M": "124M", "345M": "355M", "762M": "774M", "1542M": "1558M"})
-"""The paper's names; its counts are wrong, as the code's README says."""
+ALIASES: Mapping[str, str] = MappingProxyType(
+    {
+        # The paper's names, table 2; its counts are wrong, as the code's README says.
+        "117M": "124M", "345M": "355M", "762M": "774M", "1542M": "1558M",
+        # Hugging Face's names of OpenAI's weights.
+        "gpt2": "124M", "gpt2-medium": "355M", "gpt2-large": "774M", "gpt2-xl": "1558M",
+    }
+)  # fmt: skip
+"""Other names of the presets."""
 
 
 @dataclass(frozen=True)
@@ -74,12 +82,8 @@ def preset_name(name: str) -> str:
     """
     known = ALIASES.get(name, name)
     if known not in PRESETS:
-        raise UsageError(f"no such preset: {name}", hint=f"known are {', '.join(PRESETS)}")
+        raise UsageError(f"no such preset: {name}", hint=f"known are {', '.join(PRESETS)}; also {', '.join(ALIASES)}")
     return known
-
-
-Cache = list[tuple[Tensor, Tensor]]
-"""Keys and values that generation has already computed: one pair a layer, each (batch, heads, past, width/heads)."""
 
 
 class Attention(nn.Module):
@@ -95,16 +99,11 @@ class Attention(nn.Module):
         batch, length, width = x.shape
         split = self.c_attn(x).view(batch, length, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
         query, key, value = split.unbind(0)
-        mask = None
+        mask, causal = None, True
         if cache is not None:
-            if layer < len(cache):
-                past = cache[layer][0].shape[2]
-                key, value = (torch.cat(pair, dim=2) for pair in zip(cache[layer], (key, value), strict=True))
-                cache[layer] = (key, value)
-                mask = torch.ones(length, past + length, dtype=torch.bool, device=x.device).tril(past)
-            else:
-                cache.append((key, value))
-        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=mask is None)
+            key, value, mask = cache.extend(layer, key, value)
+            causal = cache.causal
+        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=causal)
         projected: Tensor = self.c_proj(mixed.transpose(1, 2).reshape(batch, length, width))
         return projected
 
@@ -153,17 +152,19 @@ class GPT2(nn.Module):
         """What the head reads.
 
         Args:
-            tokens: (batch, length) int64; past and length together are at most `config.context`.
-            cache: extended in place; an empty list at first. Without one, nothing is kept.
+            tokens: (batch, length) int64; with what `cache` holds at most `config.context`.
+            cache: of generation: what came before, extended in place. Without one, nothing is kept.
 
         Returns:
             (batch, length, width).
         """
-        past = cache[0][0].shape[2] if cache else 0
-        positions = torch.arange(past, past + tokens.shape[1], device=tokens.device)
+        length, device = tokens.shape[1], tokens.device
+        positions = torch.arange(length, device=device) if cache is None else cache.positions(length, device)
         x = self.wte(tokens) + self.wpe(positions)
         for layer, block in enumerate(self.h):
             x = block(x, cache, layer)
+        if cache is not None:
+            cache.advance(length)
         out: Tensor = self.ln_f(x)
         return out
 

@@ -15,12 +15,12 @@ from typing import Any
 from torch.nn import Parameter
 
 from webtext.corpus.errors import UsageError
-from webtext.train.model import preset_name
+from webtext.train.model import PRESETS, preset_name
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What decides the weights that come out, besides data, seed and model; `micro_batch` and `save_every` do not."""
+    """What decides the weights that come out, besides data, seed and model; `save_every` does not."""
 
     learning_rate: float
     """The highest, after the warm-up."""
@@ -30,8 +30,6 @@ class Recipe:
     """Where no number of steps is asked for."""
     warmup_steps: int
     """Steps of linear warm-up; a run shorter than ten times that warms up over a tenth of it."""
-    micro_batch: int
-    """Sequences in memory at once."""
     save_every: int
     """Steps between two checkpoints."""
     beta1: float = 0.9  # GPT-3, appendix B
@@ -48,30 +46,20 @@ class Recipe:
 _STEPS = 19_073
 _PAPER_BATCH = 512 * 1_024
 
+
+def _paper(learning_rate: float) -> Recipe:
+    return Recipe(learning_rate, batch_tokens=_PAPER_BATCH, steps=_STEPS, warmup_steps=700, save_every=250)
+
+
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
         # Ours: with a vocabulary of 20,000, 200 steps (205,000 tokens) take 70 s on one core. Their validation loss on
         # 1.3 M tokens of English was 6.68, 6.33, 6.12, 6.10 with learning rates 5e-4, 1e-3, 2e-3, 4e-3.
-        "tiny": Recipe(
-            learning_rate=2e-3, batch_tokens=8 * 128, steps=200, warmup_steps=100, micro_batch=16, save_every=50
-        ),
-        "124M": Recipe(
-            learning_rate=6e-4, batch_tokens=_PAPER_BATCH, steps=_STEPS, warmup_steps=700, micro_batch=8, save_every=250
-        ),
-        "355M": Recipe(
-            learning_rate=3e-4, batch_tokens=_PAPER_BATCH, steps=_STEPS, warmup_steps=700, micro_batch=4, save_every=250
-        ),
-        "774M": Recipe(
-            learning_rate=2.5e-4,
-            batch_tokens=_PAPER_BATCH,
-            steps=_STEPS,
-            warmup_steps=700,
-            micro_batch=4,
-            save_every=250,
-        ),
-        "1558M": Recipe(
-            learning_rate=2e-4, batch_tokens=_PAPER_BATCH, steps=_STEPS, warmup_steps=700, micro_batch=2, save_every=250
-        ),
+        "tiny": Recipe(learning_rate=2e-3, batch_tokens=8 * 128, steps=200, warmup_steps=100, save_every=50),
+        "124M": _paper(6e-4),
+        "355M": _paper(3e-4),
+        "774M": _paper(2.5e-4),
+        "1558M": _paper(2e-4),
     }
 )
 
@@ -100,6 +88,11 @@ def parameter_groups(parameters: Iterable[Parameter], *, weight_decay: float) ->
     for parameter in parameters:
         (matrices if parameter.dim() >= 2 else others).append(parameter)
     return [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+
+
+def nearest_preset(parameters: int) -> str:
+    """The preset whose recipe suits a model of so many parameters best: the nearest by ratio."""
+    return min(PRESETS, key=lambda name: abs(math.log(PRESETS[name].parameters / parameters)))
 
 
 def batch_windows(batch_tokens: int, context: int) -> int:

@@ -25,7 +25,7 @@ from webtext.train.model import GPTConfig
 from webtext.train.permutation import ORDER_VERSION
 from webtext.train.recipe import Recipe
 
-RUN_VERSION = 1
+RUN_VERSION = 2
 """Rises with any change of run.json; a newer one is refused."""
 
 RUNS, RUN, SAMPLES = "runs", "run.json", "samples"
@@ -54,6 +54,10 @@ class RunSettings:
     """Identity of the shards, which stay the same however the corpus grows."""
     fingerprint: str
     """Of the corpus."""
+    init: str | None = None
+    """Identity of the weights that the run began with, None where they were drawn."""
+    init_folder: str | None = None
+    """Where they lay."""
     order_version: int = ORDER_VERSION
 
     def config(self) -> GPTConfig:

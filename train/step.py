@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,7 +50,7 @@ def take_step(
 
     Args:
         read: gives inputs and targets (count, context) of the `count` windows from the `offset`-th of the batch on.
-        stopped: asked between micro-batches.
+        stopped: asked between micro-batches, and on a CPU, where one may take minutes, between blocks.
 
     Returns:
         None where `stopped` said so: then nothing was changed.
@@ -57,15 +58,18 @@ def take_step(
     device = model.wte.weight.device
     tokens = windows * model.config.context
     losses = []
-    for offset in range(0, windows, micro_batch):
-        if stopped():
-            optimizer.zero_grad(set_to_none=True)
-            return None
-        inputs, targets = (_move(array, device) for array in read(offset, min(micro_batch, windows - offset)))
-        with autocast(device):
-            loss = model_loss(model, inputs, targets) / tokens
-        loss.backward()  # type: ignore[no-untyped-call]
-        losses.append(loss.detach())
+    try:
+        with _breaks(model, stopped):
+            for offset in range(0, windows, micro_batch):
+                _ask(stopped)
+                inputs, targets = (_move(array, device) for array in read(offset, min(micro_batch, windows - offset)))
+                with autocast(device):
+                    loss = model_loss(model, inputs, targets) / tokens
+                loss.backward()  # type: ignore[no-untyped-call]
+                losses.append(loss.detach())
+    except _Stopped:
+        optimizer.zero_grad(set_to_none=True)
+        return None
     norm = nn.utils.clip_grad_norm_(model.parameters(), clip)
     step = Step(loss=math.fsum(float(loss) for loss in losses), grad_norm=float(norm))
     if step.sound:
@@ -93,14 +97,50 @@ def validation_loss(
     chosen = [number * len(windows) // count for number in range(count)]
     device = model.wte.weight.device
     losses = []
-    with torch.no_grad():
-        for offset in range(0, count, micro_batch):
-            if stopped():
-                return None
-            inputs, targets = (_move(array, device) for array in windows.read(chosen[offset : offset + micro_batch]))
-            with autocast(device):
-                losses.append(float(model_loss(model, inputs, targets)))
+    try:
+        with torch.no_grad(), _breaks(model, stopped):
+            for offset in range(0, count, micro_batch):
+                _ask(stopped)
+                inputs, targets = (
+                    _move(array, device) for array in windows.read(chosen[offset : offset + micro_batch])
+                )
+                with autocast(device):
+                    losses.append(float(model_loss(model, inputs, targets)))
+    except _Stopped:
+        return None
     return math.fsum(losses) / (count * windows.context)
+
+
+class _Stopped(Exception):
+    """The user asked to stop within a step. Never leaves this module."""
+
+
+def _ask(stopped: Callable[[], bool]) -> None:
+    if stopped():
+        raise _Stopped
+
+
+@contextmanager
+def _breaks(model: GPT2, stopped: Callable[[], bool]) -> Iterator[None]:
+    """Ask `stopped` before each block, forward and backward. On a CPU only: elsewhere all of it takes a second."""
+    if model.wte.weight.device.type != "cpu":
+        yield
+        return
+
+    def before(block: nn.Module, inputs: object) -> None:
+        _ask(stopped)
+
+    def after(block: nn.Module, inputs: object, output: Tensor) -> None:
+        if output.requires_grad:
+            output.register_hook(lambda gradient: _ask(stopped))  # type: ignore[no-untyped-call]
+
+    handles = [block.register_forward_pre_hook(before) for block in model.h]
+    handles += [block.register_forward_hook(after) for block in model.h]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def _move(array: NDArray[np.int64], device: torch.device) -> Tensor:

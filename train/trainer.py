@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from webtext.corpus.errors import DamagedFile, UsageError
+from webtext.corpus.errors import UsageError
 from webtext.corpus.files import os_errors
 from webtext.corpus.interrupts import Stop
 from webtext.corpus.progress import say
-from webtext.train.checkpoint import checkpoint_folders, sweep_run
-from webtext.train.data import TrainingData, open_data
+from webtext.train.beginning import begin
+from webtext.train.checkpoints import sweep_run
 from webtext.train.device import choose_device, precision
 from webtext.train.loop import Pace, Trainer
-from webtext.train.model import PRESETS, preset_name
-from webtext.train.recipe import batch_windows, recipe_for
-from webtext.train.runs import RunSettings, clear_run, read_run, refuse_changes, run_folder, write_run
+from webtext.train.memory import BYTES_PER_PARAMETER, check_disk, check_fit
+from webtext.train.model import preset_name
+from webtext.train.runs import clear_run, run_folder, write_run
+from webtext.train.samples import write_samples
 
 EVAL_WINDOWS = 128
 """Validation windows, at most: 131,072 tokens at the paper's context, the same each time."""
@@ -69,6 +71,7 @@ def train(
     batch_tokens: int | None = None,
     decay_steps: int | None = None,
     overfit_one_batch: bool | None = None,
+    init: Path | None = None,
     micro_batch: int | None = None,
     device: str = "auto",
     save_every: int | None = None,
@@ -90,14 +93,17 @@ def train(
             begun refuses others. `batch_tokens` counts tokens a step; `decay_steps` (by default `steps`) is where the
             learning rate has come down to a tenth.
         steps: train until this step of the run. More than before: it goes on.
-        micro_batch: windows in memory at once; changes nothing but rounding.
+        init: start from the weights of this folder, Hugging Face's or OpenAI's of a GPT-2; it decides the model's
+            shape, the preset then only the recipe.
+        micro_batch: windows in memory at once, by default as many as fit; changes nothing but rounding.
         device: auto, cpu, cuda or mps.
         save_every, eval_every: steps between checkpoints, and between validations (by default as often).
         eval_windows: the most validation windows.
         keep: checkpoints kept, besides that of the lowest validation loss.
         samples: texts written when the last step is done.
         restart: forget the run and begin it again.
-        stop: polled; when it is requested, a checkpoint is saved and `Interrupted` raised.
+        stop: polled; when it is requested, a checkpoint is saved and `Interrupted` raised. While nothing is trained
+            yet, it raises by itself.
 
     Raises:
         UsageError: a number out of range, an unknown preset or device.
@@ -125,11 +131,18 @@ def train(
         "decay_steps": decay_steps,
         "overfit_one_batch": overfit_one_batch,
     }
-    settings, data, new = _begin(corpus, folder, asked, steps, default_preset, default_seed, restart=restart)
+    stop = stop or Stop(raising=False)
+    with _raising(stop):  # every byte of the shards is read: that may take long, and there is nothing to save
+        begun = begin(
+            corpus, folder, asked, init=init, steps=steps, default_preset=default_preset, default_seed=default_seed,
+            restart=restart,
+        )  # fmt: skip
+    settings, data = begun.settings, begun.data
+    check_fit(settings.config(), where)
     recipe = settings.whole_recipe()
     pace = Pace(
         steps=steps or settings.decay_steps,
-        micro_batch=micro_batch or recipe.micro_batch,
+        micro_batch=micro_batch,
         save_every=save_every or recipe.save_every,
         eval_every=eval_every or save_every or recipe.save_every,
         eval_windows=eval_windows,
@@ -140,12 +153,15 @@ def train(
     with os_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         sweep_run(folder)
-    if new:
+    if begun.new:
         write_run(folder, settings)
-    trainer = Trainer(folder, settings, data, pace, where, stop or Stop(raising=False))
+    with _raising(stop):
+        trainer = Trainer(folder, settings, data, pace, where, stop)
+    if not trainer.finished:
+        check_disk(folder, settings.config())
     _announce(run, trainer)
     val_loss = trainer.run()
-    texts = trainer.write_samples(samples) if samples else None
+    texts = write_samples(trainer, samples) if samples else None
     return TrainReport(
         run=run,
         folder=str(folder),
@@ -164,60 +180,6 @@ def train(
     )
 
 
-def _begin(
-    corpus: Path,
-    folder: Path,
-    asked: Mapping[str, Any],
-    steps: int | None,
-    default_preset: str,
-    default_seed: int,
-    *,
-    restart: bool,
-) -> tuple[RunSettings, TrainingData, bool]:
-    """The settings of the run, the data it pinned, and whether it is a new one. Nothing is written yet."""
-    begun = None if restart else read_run(folder)
-    if begun is not None:
-        refuse_changes(folder, begun, asked)
-        context = begun.config().context
-        data = open_data(corpus, context=context, shards=begun.shards, fingerprint=begun.fingerprint)
-        return begun, data, False
-    if checkpoint_folders(folder) and not restart:
-        raise DamagedFile("has checkpoints, but no run.json", where=folder, hint="--restart begins the run again")
-    wanted = {name: value for name, value in asked.items() if value is not None}
-    wanted.setdefault("preset", preset_name(default_preset))
-    wanted.setdefault("seed", default_seed)
-    data = open_data(corpus, context=PRESETS[wanted["preset"]].context)
-    settings = _settings(wanted, data, steps)
-    batch_windows(settings.batch_tokens, data.train.context)  # these two fit, or say so now
-    data.tokenizer_json()
-    return settings, data, True
-
-
-def _settings(wanted: Mapping[str, Any], data: TrainingData, steps: int | None) -> RunSettings:
-    preset = wanted["preset"]
-    recipe = recipe_for(preset)
-    recipe = replace(
-        recipe,
-        learning_rate=wanted.get("learning_rate") or recipe.learning_rate,
-        batch_tokens=wanted.get("batch_tokens") or recipe.batch_tokens,
-    )
-    config = replace(PRESETS[preset], vocab_size=data.index.vocab_size)
-    return RunSettings(
-        preset=preset,
-        seed=wanted["seed"],
-        learning_rate=recipe.learning_rate,
-        batch_tokens=recipe.batch_tokens,
-        decay_steps=wanted.get("decay_steps") or steps or recipe.steps,
-        overfit_one_batch=wanted.get("overfit_one_batch", False),
-        recipe=asdict(recipe),
-        model=asdict(config),
-        endoftext=data.index.endoftext,
-        tokenizer=data.index.tokenizer,
-        shards=data.index.identity,
-        fingerprint=data.fingerprint,
-    )
-
-
 def _announce(run: str, trainer: Trainer) -> None:
     """Say what is about to happen, before it takes hours."""
     settings, pace, data, device = trainer.settings, trainer.pace, trainer.data, trainer.device
@@ -226,13 +188,13 @@ def _announce(run: str, trainer: Trainer) -> None:
         return
     parameters = settings.config().parameters
     threads = torch.get_num_threads()
-    micro = min(pace.micro_batch, trainer.windows)
+    micro = min(trainer.micro_batch, trainer.windows)
     epochs = pace.steps * trainer.windows / len(data.train)
     say(
         f"run {run}: {settings.preset}, {parameters:,} parameters, vocabulary {settings.config().vocab_size:,}, "
         f"on {device.type} in {precision(device)}"
         + (f" with {threads} thread{'s' if threads > 1 else ''}" if device.type == "cpu" else "")
-        + f"; weights, gradient and moments take {16 * parameters / 1e9:.2f} GB"
+        + f"; weights, gradient and moments take {BYTES_PER_PARAMETER * parameters / 1e9:.2f} GB"
     )
     say(
         f"a step is {trainer.windows:,} x {data.train.context:,} = {settings.batch_tokens:,} tokens, {micro:,} x "
@@ -240,10 +202,24 @@ def _announce(run: str, trainer: Trainer) -> None:
         f"({data.train.tail_tokens:,} tokens of short tails are not read); "
         + (f"{len(data.val):,} validation windows" if len(data.val) else "too little held-out text for a validation")
     )
+    if settings.init is not None and not trainer.begun:
+        say(f"starts from the weights of {settings.init_folder}")
     if trainer.begun:
         say(f"goes on from step {trainer.begun:,}")
     if pace.steps > settings.decay_steps:
         say(f"the learning rate was planned for {settings.decay_steps:,} steps; from there on it stays at a tenth")
+
+
+@contextmanager
+def _raising(stop: Stop) -> Iterator[None]:
+    """While inside, a signal to stop raises at once."""
+    before, stop.raising = stop.raising, True
+    try:
+        if stop.requested:
+            raise stop.error()
+        yield
+    finally:
+        stop.raising = before
 
 
 def _check(**numbers: int | None) -> None:

@@ -26,25 +26,24 @@ from typing import TYPE_CHECKING, Any
 
 from webtext.corpus.errors import UsageError
 from webtext.corpus.files import os_errors
-from webtext.corpus.interrupts import stop_signals
-from webtext.corpus.lock import corpus_lock, lock_holder
-from webtext.corpus.manifests import Manifest, current, fingerprint, verify_files
+from webtext.corpus.lock import lock_holder
+from webtext.corpus.manifests import Manifest, current, fingerprint
 from webtext.corpus.outcomes import Stage
 from webtext.corpus.progress import read_progress, say
-from webtext.corpus.stages import StageRun, publication_pending, roll_forward, stage_manifest
+from webtext.corpus.stages import StageRun, roll_forward, stage_manifest
 from webtext.extras import needs
-from webtext.folder import SECTIONS, CorpusFolder
+from webtext.folder import SECTIONS
+from webtext.models import CorpusModels
 from webtext.reports import StageReport, Status
 
 if TYPE_CHECKING:
     from webtext.tracing import Trace
-    from webtext.train.trainer import TrainReport
 
 Paths = Sequence[str | os.PathLike[str]]
 
 
-class Corpus(CorpusFolder):
-    """A corpus folder, with its steps. See `CorpusFolder` for how it is opened.
+class Corpus(CorpusModels):
+    """A corpus folder, with its steps. See `CorpusFolder` for how it is opened, `CorpusModels` for training.
 
     Every step takes settings of its section of webtext.toml as keywords; those that shape content are written there.
     `engine` takes settings of the section [engine], such as {"name": "dask", "address": "tcp://…"}: where the work is
@@ -277,42 +276,6 @@ class Corpus(CorpusFolder):
             from webtext.tokenize.choosing import stated
         stated(settings.tokenize, stage_manifest(self.path, Stage.SHARDS))
         choose_engine(settings.engine, None, self.path.absolute())
-
-    def train(self, *, run: str = "default", preset: str | None = None, **options: Any) -> TrainReport:
-        """Train a GPT-2 on the shards: `shards/` to `runs/RUN/`. Goes on from the run's last checkpoint.
-
-        Args:
-            options: as `webtext.train.trainer.train` takes them (steps, seed, device, …).
-        """
-        if publication_pending(self.path, Stage.SHARDS):
-            with corpus_lock(self.path, "train"):
-                roll_forward(self.path, Stage.SHARDS)
-        shards = stage_manifest(self.path, Stage.SHARDS)
-        if shards is None:
-            raise self._unfinished(Stage.SHARDS)
-        # The shards themselves are verified by the trainer, which knows those that an earlier run has pinned.
-        verify_files(self.path, shards, lambda name: not name.endswith(".arrow"))
-        wanted = self.settings.train
-        with needs("train"):
-            from webtext.train.runs import run_folder
-            from webtext.train.trainer import train
-        folder = run_folder(self.path, run)
-        with os_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-        options.update(default_preset=wanted.preset, default_seed=wanted.seed)
-        with corpus_lock(folder, f"train --run {run}"), stop_signals(raising=False) as stop, os_errors(folder):
-            return train(self.path, run=run, preset=preset, stop=stop, **options)
-
-    def generate(self, prompt: str = "", *, run: str = "default", **options: Any) -> list[str]:
-        """Sample from a run's newest checkpoint.
-
-        Args:
-            options: as `webtext.train.generation.generate` takes them (max_tokens, temperature, top_k, seed, …).
-        """
-        with needs("train"):
-            from webtext.train.generation import generate, latest_checkpoint
-            from webtext.train.runs import run_folder
-        return generate(latest_checkpoint(run_folder(self.path, run)), prompt, **options)
 
     def trace(self, url: str | None = None, *, key: str | None = None, diff: bool = False) -> Trace:
         """The whole way of one link, by its address (in any spelling) or its key (16 hex digits).

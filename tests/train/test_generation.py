@@ -10,25 +10,11 @@ from tokenizers import Tokenizer
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from webtext.corpus.errors import DamagedFile, UsageError, WebtextError
-from webtext.train.generation import generate, latest_checkpoint, load_folder, sample_texts, sample_tokens
-from webtext.train.model import GPT2, GPTConfig, build
+from webtext.train.generation import Writer, generate
+from webtext.train.sampling import Sampling
 
-CONFIG = GPTConfig(vocab_size=101, context=16, layers=2, heads=2, width=24)
-
-
-def lively(config: GPTConfig = CONFIG) -> GPT2:
-    """A random model whose logits differ enough for a choice."""
-    model = build(config, seed=1)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.dim() > 1:
-                parameter.mul_(8)
-    return model
-
-
-def draw(model: GPT2, start: list[int], **options: float) -> list[list[int]]:
-    wanted = {"max_tokens": 10, "temperature": 1.0, "top_k": 0, "seed": 0, "num_samples": 1, "endoftext": -1, **options}
-    return sample_tokens(model, start, **wanted)  # type: ignore[arg-type]
+GREEDY = Sampling(12, temperature=0.0)
+PROMPTS = [" the fox reads", "", " a window", " every token of the small house", " the fox reads"]
 
 
 @pytest.fixture
@@ -43,92 +29,108 @@ def folder(make_corpus: Callable[..., Path], tmp_path: Path) -> Path:
     return tmp_path / "model"
 
 
-def test_greedy_tokens_are_those_of_transformers(folder: Path) -> None:
-    ours, _ = load_folder(folder)
-    theirs = GPT2LMHeadModel.from_pretrained(folder).eval()
-    start = [5, 6, 7, 8]
-    wanted = theirs.generate(
-        torch.tensor([start]), max_new_tokens=28, do_sample=False, eos_token_id=None, pad_token_id=0
+def theirs(folder: Path, prompts: list[str], count: int) -> list[str]:
+    """What transformers writes greedily, all prompts in one padded batch; cut at `<|endoftext|>`."""
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    end = tokenizer.token_to_id("<|endoftext|>")
+    starts = [tokenizer.encode(prompt).ids if prompt else [end] for prompt in prompts]
+    longest = max(map(len, starts))
+    rows = torch.tensor([[0] * (longest - len(start)) + start for start in starts])
+    mask = torch.tensor([[0] * (longest - len(start)) + [1] * len(start) for start in starts])
+    model = GPT2LMHeadModel.from_pretrained(folder).eval()
+    found = model.generate(
+        rows, attention_mask=mask, max_new_tokens=count, do_sample=False, eos_token_id=end, pad_token_id=end
     )
-    assert draw(ours, start, max_tokens=28, temperature=0.0) == [wanted[0, 4:].tolist()]
+    texts = []
+    for prompt, row in zip(prompts, found[:, longest:].tolist(), strict=True):
+        written = row[: row.index(end)] if end in row else row
+        texts.append(prompt + tokenizer.decode(written, skip_special_tokens=False))
+    return texts
 
 
-def test_the_seed_decides_and_more_samples_do_not_change_the_first(folder: Path) -> None:
-    three = generate(folder, " the fox", max_tokens=20, seed=7, num_samples=3, device="cpu")
-    assert len(set(three)) == 3
-    assert all(text.startswith(" the fox") for text in three)
-    assert generate(folder, " the fox", max_tokens=20, seed=7, num_samples=3, device="cpu") == three
-    assert generate(folder, " the fox", max_tokens=20, seed=8, num_samples=3, device="cpu") != three
-    model = lively()
-    assert draw(model, [1], seed=7, num_samples=5)[:2] == draw(model, [1], seed=7, num_samples=2)
+def test_greedy_texts_are_those_of_transformers(folder: Path) -> None:
+    wanted = theirs(folder, PROMPTS, 12)
+    writer = Writer.load(folder, device="cpu")
+    assert [texts[0] for texts in writer.write(PROMPTS, GREEDY)] == wanted
+    assert [texts[0] for texts in writer.write(PROMPTS, GREEDY, batch_size=2)] == wanted
+    assert [writer.write([prompt], GREEDY)[0][0] for prompt in PROMPTS] == wanted
+    assert len(set(wanted)) == 4  # two prompts are the same
 
 
-def test_only_the_k_likeliest_are_drawn() -> None:
-    model = lively()
+def test_a_text_depends_on_nothing_beside_it(folder: Path) -> None:
+    writer = Writer.load(folder, device="cpu")
+    sampling = Sampling(20, 1.5)
+    alone = [writer.write([prompt], sampling, seed=7, num_samples=3)[0] for prompt in PROMPTS]
+    assert writer.write(PROMPTS, sampling, seed=7, num_samples=3) == alone
+    assert writer.write(PROMPTS, sampling, seed=7, num_samples=3, batch_size=4) == alone
+    assert [texts[0] for texts in writer.write(PROMPTS, sampling, seed=7)] == [texts[0] for texts in alone]
+    assert writer.write(PROMPTS, sampling, seed=8, num_samples=3) != alone
+    assert len(set(alone[0])) == 3
+    assert all(text.startswith(prompt) for prompt, texts in zip(PROMPTS, alone, strict=True) for text in texts)
+
+
+def test_a_stream_is_the_text_in_pieces(folder: Path) -> None:
+    writer = Writer.load(folder, device="cpu")
+    sampling = Sampling(40, 2.0, 0)
+    (text,) = writer.write([" the"], sampling, seed=3)[0]
+    pieces = list(writer.stream(" the", sampling, seed=3))
+    assert " the" + "".join(pieces) == text
+    assert len(pieces) > 10
+    assert generate(folder, " the", max_tokens=40, temperature=2.0, top_k=0, seed=3, device="cpu") == [text]
+
+
+def test_a_text_ends_before_a_stop_string(folder: Path) -> None:
+    writer = Writer.load(folder, device="cpu")
+    (whole,) = writer.write([" the"], GREEDY)[0]
+    written = whole.removeprefix(" the")
+    stop = written[5:8]
+    cut = written[: written.index(stop)]
+    assert writer.write([" the"], GREEDY, stop=[stop, "never written"])[0] == [" the" + cut]
+    assert "".join(writer.stream(" the", GREEDY, stop=[stop])) == cut
+    # In the prompt it is not looked for.
+    assert writer.write([" the"], GREEDY, stop=[" the"])[0][0].startswith(" the")
+    for wrong in ("text", [""]):
+        with pytest.raises(UsageError, match="it takes strings, none of them empty"):
+            writer.write([" the"], GREEDY, stop=wrong)
+
+
+def test_a_text_ends_at_endoftext(folder: Path) -> None:
+    writer = Writer.load(folder, device="cpu")
     with torch.no_grad():
-        likeliest = model(torch.tensor([[1, 2, 3]]))[0, -1].topk(5).indices.tolist()
-    first = {sample[0] for sample in draw(model, [1, 2, 3], max_tokens=1, top_k=5, num_samples=200, temperature=5.0)}
-    assert first == set(likeliest)
-    assert len({sample[0] for sample in draw(model, [1, 2, 3], max_tokens=1, num_samples=200, temperature=5.0)}) > 20
-
-
-def test_temperature_zero_and_one_choice_are_the_likeliest() -> None:
-    model = lively()
-    greedy = draw(model, [1, 2, 3], temperature=0.0)
-    assert draw(model, [1, 2, 3], top_k=1, seed=9) == greedy
-    with torch.no_grad():
-        assert greedy[0][0] == int(model(torch.tensor([[1, 2, 3]]))[0, -1].argmax())
-
-
-def test_a_sample_ends_at_endoftext() -> None:
-    model = lively()
-    greedy = draw(model, [1, 2, 3], max_tokens=8, temperature=0.0)[0]
-    end = greedy[4]
-    assert draw(model, [1, 2, 3], max_tokens=8, temperature=0.0, endoftext=end) == [greedy[: greedy.index(end)]]
-
-
-def test_text_may_be_longer_than_the_context() -> None:
-    model = lively()
-    start = list(range(40))
-    found = draw(model, start, max_tokens=50, temperature=0.0)[0]
-    assert len(found) == 50
-    # The slow reference: read again what the cache holds, which is cut to half a context when it is full.
-    history, window = list(start), 16
-    for token in found:
-        with torch.no_grad():
-            assert token == int(model(torch.tensor([history[-window:]]))[0, -1].argmax())
-        history.append(token)
-        window = 8 if window == 16 else window + 1
+        # The head's row of <|endoftext|> becomes that of the token that would come fifth, only longer: it wins there.
+        tokens = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        fifth = writer.write([" the"], Sampling(5, temperature=0.0))[0][0]
+        last = tokens.encode(fifth).ids[-1]
+        writer.model.wte.weight[-1] = writer.model.wte.weight[last] * 1.5
+    ended = writer.write([" the"], GREEDY)[0][0]
+    assert len(tokens.encode(ended).ids) < len(tokens.encode(fifth).ids)
+    assert "<|endoftext|>" not in ended
+    assert "".join(writer.stream(" the", GREEDY)) == ended.removeprefix(" the")
 
 
 def test_without_a_prompt_it_begins_a_document(folder: Path) -> None:
-    model, tokenizer = load_folder(folder)
-    text = sample_texts(model, tokenizer, "", max_tokens=12, temperature=0.0)[0]
-    endoftext = tokenizer.token_to_id("<|endoftext|>")
-    tokens = draw(model, [endoftext], max_tokens=12, temperature=0.0, endoftext=endoftext)[0]
-    assert text == tokenizer.decode(tokens)
+    writer = Writer.load(folder, device="cpu")
+    (text,) = writer.write([""], GREEDY)[0]
+    assert "<|endoftext|>" + text == writer.write(["<|endoftext|>"], GREEDY)[0][0]
     assert "<|endoftext|>" not in text
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"max_tokens": 0}, "max_tokens is 0"),
-        ({"temperature": -1.0}, "temperature is -1"),
-        ({"temperature": float("nan")}, "temperature is nan"),
-        ({"top_k": -1}, "top_k is -1"),
-        ({"num_samples": 0}, "num_samples is 0"),
-        ({"seed": -1}, "seed is -1"),
-    ],
-)
-def test_numbers_out_of_range_are_refused(folder: Path, options: dict[str, float], message: str) -> None:
-    with pytest.raises(UsageError, match=message):
-        generate(folder, "the", device="cpu", **options)  # type: ignore[arg-type]
+def test_writing_stops_when_asked(folder: Path) -> None:
+    writer = Writer.load(folder, device="cpu")
+    asked = iter([False, False, True] + [True] * 50)
+    (text,) = writer.write([" the"], GREEDY, stopped=lambda: next(asked))[0]
+    assert text == writer.write([" the"], Sampling(2, temperature=0.0))[0][0]
 
 
-def test_a_folder_that_is_no_checkpoint_is_refused(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(WebtextError, match="no such checkpoint"):
-        generate(tmp_path / "nowhere", "the")
+def test_numbers_out_of_range_are_refused(folder: Path) -> None:
+    for options in ({"num_samples": 0}, {"seed": -1}, {"max_tokens": 0}, {"top_p": 2.0}):
+        with pytest.raises(UsageError, match=next(iter(options))):
+            generate(folder, "the", device="cpu", **options)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="batch_size is 0"):
+        Writer.load(folder, device="cpu").write(["the"], GREEDY, batch_size=0)
+
+
+def test_a_folder_that_is_not_whole_is_refused(folder: Path) -> None:
     (folder / "model.safetensors").write_bytes(b"nonsense")
     with pytest.raises(DamagedFile, match="no readable safetensors file"):
         generate(folder, "the")
@@ -139,6 +141,7 @@ def test_a_folder_that_is_no_checkpoint_is_refused(folder: Path, tmp_path: Path)
     (folder / "config.json").write_text(json.dumps({**config, "n_layer": "two"}))
     with pytest.raises(DamagedFile, match="no whole configuration"):
         generate(folder, "the")
+    (folder / "config.json").write_text(json.dumps(config))
     (folder / "tokenizer.json").unlink()
     with pytest.raises(WebtextError, match=r"has no tokenizer\.json"):
         generate(folder, "the")
@@ -149,8 +152,3 @@ def test_weights_of_another_vocabulary_are_refused(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps({**config, "vocab_size": 260}))
     with pytest.raises(WebtextError, match="tokens, the model's vocabulary only 260"):
         generate(folder, "the")
-
-
-def test_a_run_without_a_checkpoint_says_so(tmp_path: Path) -> None:
-    with pytest.raises(WebtextError, match="has no checkpoint yet"):
-        latest_checkpoint(tmp_path)

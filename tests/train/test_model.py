@@ -7,10 +7,12 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
+from webtext.corpus.config import Settings
 from webtext.corpus.errors import DamagedFile, UsageError, WebtextError
-from webtext.train.generation import empty_model
+from webtext.train.cache import Cache
+from webtext.train.folders import empty_model
 from webtext.train.loss import model_loss
-from webtext.train.model import PRESETS, Cache, GPTConfig, build, preset_name
+from webtext.train.model import ALIASES, PRESETS, GPTConfig, build, preset_name
 from webtext.train.weights import config_from_json, config_to_json, load_into, to_hugging_face
 
 SMALL = GPTConfig(vocab_size=97, context=16, layers=3, heads=2, width=24)
@@ -50,7 +52,11 @@ def test_the_count_is_that_of_the_weights() -> None:
 
 
 def test_the_papers_names_are_understood() -> None:
-    assert [preset_name(name) for name in ("117M", "345M", "762M", "1542M")] == ["124M", "355M", "774M", "1558M"]
+    names = ["124M", "355M", "774M", "1558M"]
+    assert [preset_name(name) for name in ("117M", "345M", "762M", "1542M")] == names
+    assert [preset_name(name) for name in ("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl")] == names
+    for name in (*PRESETS, *ALIASES):  # webtext.toml takes what the flag takes
+        Settings().with_values("train", {"preset": name}, where="here")
     with pytest.raises(UsageError, match="no such preset: 117"):
         preset_name("117")
 
@@ -109,10 +115,34 @@ def test_a_token_sees_itself_and_what_is_before_it() -> None:
 def test_with_a_cache_logits_stay_the_same() -> None:
     model = build(SMALL, seed=1)
     tokens = some_tokens(SMALL, 12)
-    cache: Cache = []
+    cache = Cache(batch=2, capacity=12)
     with torch.no_grad():
         pieces = [model(tokens[:, start:end], cache) for start, end in ((0, 5), (5, 6), (6, 7), (7, 12))]
         torch.testing.assert_close(torch.cat(pieces, dim=1), model(tokens))
+
+
+@pytest.mark.parametrize("chunks", [(7,), (3, 1, 1, 2), (1,) * 7])
+def test_padded_rows_compute_what_they_would_alone(chunks: tuple[int, ...]) -> None:
+    model = build(SMALL, seed=1)
+    texts = [some_tokens(SMALL, length, batch=1)[0] for length in (7, 4, 1)]
+    padded = torch.stack([torch.cat([torch.zeros(7 - len(text), dtype=torch.long), text]) for text in texts])
+    cache = Cache(batch=3, capacity=9, padding=[0, 3, 6])
+    with torch.no_grad():
+        pieces, start = [], 0
+        for length in chunks:
+            pieces.append(model(padded[:, start : start + length], cache))
+            start += length
+        found = torch.cat(pieces, dim=1)
+        for row, text in zip(found, texts, strict=True):
+            torch.testing.assert_close(row[7 - len(text) :], model(text[None])[0])
+        # Rows that ended are forgotten, and the others go on.
+        cache.keep([2, 1])
+        more = model(torch.tensor([[5], [6]]), cache)
+        for row, text, token in zip(more, (texts[2], texts[1]), (5, 6), strict=True):
+            alone = torch.cat([text, torch.tensor([token])])[None]
+            torch.testing.assert_close(row[-1], model(alone)[0, -1])
+    with pytest.raises(ValueError, match="10 tokens in a cache for 9"):
+        model(torch.tensor([[1, 1], [1, 1]]), cache)
 
 
 def test_it_starts_as_the_code_and_the_paper_say() -> None:

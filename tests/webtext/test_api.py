@@ -13,6 +13,7 @@ from walks import Walk
 import webtext.api
 from webtext.api import Corpus
 from webtext.corpus.errors import ChangedSettings, UsageError, WebtextError
+from webtext.train.sampling import Sampling
 
 
 def test_the_examples_of_the_api_hold() -> None:
@@ -36,6 +37,10 @@ def test_a_whole_build_from_python_equals_the_commands(walk: Walk, tmp_path: Pat
     assert report.step == 2
     (text,) = corpus.generate("The", max_tokens=5)
     assert text.startswith("The")
+    assert corpus.writer(checkpoint="2").write(["The"], Sampling(5))[0] == [text]
+    read = corpus.trace_step(step=1)
+    assert (read.taken, read.loss is not None) == (True, True)
+    assert all(document.submissions for document in read.documents)
     assert status(corpus.path)["runs"]["default"]["step"] == 2
 
 

@@ -4,78 +4,137 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-from webtext.commands.options import (
-    AsJson,
-    Folder,
-    given,
-    open_corpus,
-)
+from webtext.commands.options import AsJson, given
 
 commands = typer.Typer()
+
+Source = Annotated[Path, typer.Argument(metavar="CORPUS|SHARDS", help="A corpus, or a folder of shards.")]
+Model = Annotated[
+    Path, typer.Argument(metavar="CORPUS|FOLDER", help="A corpus with a run, or a Hugging Face or OpenAI GPT-2 folder.")
+]
+Run = Annotated[str, typer.Option("--run", help="The run's name, a folder below runs/.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
 
 
 @commands.command(epilog="Example: webtext train my-corpus --preset tiny --steps 200")
 def train(
-    corpus: Folder,
-    run: Annotated[str, typer.Option("--run", help="The run's name, a folder below runs/.")] = "default",
+    source: Source,
+    run: Run = "default",
     preset: Annotated[
-        str | None, typer.Option("--preset", help="tiny, 124M, 355M, 774M or 1558M. Default: webtext.toml's.")
+        str | None,
+        typer.Option(
+            "--preset", help="tiny, 124M, 355M, 774M, 1558M or another name of these. Default: webtext.toml's."
+        ),
+    ] = None,
+    init: Annotated[
+        Path | None,
+        typer.Option("--init", metavar="FOLDER", help="Start from a GPT-2: Hugging Face's or OpenAI's folder."),
     ] = None,
     steps: Annotated[int | None, typer.Option("--steps", help="Steps in all. Default: the preset's recipe.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Seed of weights and order. Default 1.")] = None,
-    micro_batch: Annotated[
-        int | None, typer.Option("--micro-batch", help="Sequences at once; the batch itself stays as it is.")
-    ] = None,
     batch_tokens: Annotated[
         int | None, typer.Option("--batch-tokens", help="Tokens a step. Default: the preset's recipe.")
+    ] = None,
+    micro_batch: Annotated[
+        int | None,
+        typer.Option("--micro-batch", help="Sequences at once; the batch stays as it is. Default: as many as fit."),
     ] = None,
     learning_rate: Annotated[
         float | None, typer.Option("--learning-rate", help="Its peak. Default: the preset's recipe.")
     ] = None,
+    decay_steps: Annotated[
+        int | None, typer.Option("--decay-steps", help="Where it has come down to a tenth. Default: --steps.")
+    ] = None,
     save_every: Annotated[int | None, typer.Option("--save-every", help="Steps between two checkpoints.")] = None,
     eval_every: Annotated[int | None, typer.Option("--eval-every", help="Steps between two validations.")] = None,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
+    eval_windows: Annotated[int | None, typer.Option("--eval-windows", help="The most windows of one.")] = None,
+    keep: Annotated[int | None, typer.Option("--keep", help="Checkpoints kept besides the best. Default 2.")] = None,
+    samples: Annotated[int | None, typer.Option("--samples", help="Texts written at the end. Default 3.")] = None,
+    overfit: Annotated[
+        bool | None,
+        typer.Option("--overfit-one-batch", help="Read one batch again and again: the loss must go to nearly 0."),
+    ] = None,
+    device: Device = "auto",
     restart: Annotated[bool, typer.Option("--restart", help="Delete this run and begin again.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a GPT-2 on the shards (runs/NAME/). Goes on from the run's last checkpoint."""
-    # Idle threads of PyTorch that spin starve the busy one as soon as anything else runs (measured: 2 to 7 times).
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    from webtext.models import open_models
+
+    _calm_threads()
     options = given(
+        init=init,
         steps=steps,
         seed=seed,
-        micro_batch=micro_batch,
         batch_tokens=batch_tokens,
+        micro_batch=micro_batch,
         learning_rate=learning_rate,
+        decay_steps=decay_steps,
         save_every=save_every,
         eval_every=eval_every,
+        eval_windows=eval_windows,
+        keep=keep,
+        samples=samples,
+        overfit_one_batch=overfit or None,
     )
-    report = open_corpus(corpus, create=False).train(run=run, preset=preset, device=device, restart=restart, **options)
+    report = open_models(source).train(run=run, preset=preset, device=device, restart=restart, **options)
     if as_json:
         typer.echo(json.dumps(report.to_json()))
 
 
-@commands.command(epilog='Example: webtext generate my-corpus --prompt "The"')
+@commands.command(
+    epilog='Examples: webtext generate my-corpus --prompt "The"; webtext generate gpt2-folder --interactive; '
+    "webtext generate my-corpus --prompts prompts.txt --json"
+)
 def generate(
-    corpus: Folder,
-    prompt: Annotated[str, typer.Option("--prompt", help="The text to continue; none begins a new document.")] = "",
-    run: Annotated[str, typer.Option("--run", help="The run's name.")] = "default",
+    model: Model,
+    prompt: Annotated[
+        str | None, typer.Option("--prompt", help="The text to continue; without one a new document is begun.")
+    ] = None,
+    prompts: Annotated[
+        Path | None,
+        typer.Option("--prompts", metavar="FILE", help="One prompt a line (JSON in a .jsonl); - for standard input."),
+    ] = None,
+    interactive: Annotated[bool, typer.Option("--interactive", help="Ask for prompts, until Ctrl-D.")] = False,
+    run: Run = "default",
+    checkpoint: Annotated[str, typer.Option("--checkpoint", help="Of a run: last, best, or a step's number.")] = "last",
     max_tokens: Annotated[int, typer.Option("--max-tokens", min=1, help="Tokens to add.")] = 100,
     temperature: Annotated[float, typer.Option("--temperature", min=0.0, help="0 is greedy.")] = 1.0,
     top_k: Annotated[int, typer.Option("--top-k", min=0, help="Sample among the k likeliest; 0 among all.")] = 40,
+    top_p: Annotated[float, typer.Option("--top-p", help="Of those, among the likeliest of this probability.")] = 1.0,
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same text.")] = 1,
-    samples: Annotated[int, typer.Option("--samples", min=1, help="How many.")] = 1,
+    samples: Annotated[int, typer.Option("--samples", min=1, help="How many of each prompt.")] = 1,
+    stop: Annotated[
+        list[str] | None, typer.Option("--stop", metavar="TEXT", help="End before this text. May be repeated.")
+    ] = None,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Texts written at once.")] = 16,
+    device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Write text with a trained run."""
-    texts = open_corpus(corpus, create=False).generate(
-        prompt, run=run, max_tokens=max_tokens, temperature=temperature, top_k=top_k, seed=seed, num_samples=samples
+    """Write text with a trained run, or with any folder of a GPT-2."""
+    from webtext.commands import writing
+
+    _calm_threads()
+    asked = writing.prompts_of(prompt, prompts, interactive=interactive)
+    options: dict[str, Any] = {
+        "max_tokens": max_tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p,
+    }  # fmt: skip
+    session = writing.Session.open(
+        model, run=run, checkpoint=checkpoint, device=device, seed=seed, stop=tuple(stop or ()), **options
     )
-    if as_json:
-        typer.echo(json.dumps({"prompt": prompt, "samples": texts}, ensure_ascii=False))
+    if asked is None:
+        session.converse()
+    elif as_json or samples > 1 or len(asked) > 1:
+        session.write(asked, samples, batch_size, as_json=as_json)
     else:
-        typer.echo(f"\n{'-' * 40}\n".join(texts))
+        session.stream(asked[0], seed=seed)
+
+
+def _calm_threads() -> None:
+    # Idle threads of PyTorch that spin starve the busy one as soon as anything else runs (measured: 2 to 7 times).
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")

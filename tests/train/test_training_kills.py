@@ -1,0 +1,97 @@
+"""Killed at random moments, again and again, and gone on with: the same data, the same losses, one whole checkpoint."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from commands import command, environment, litter, webtext
+
+from webtext.corpus.files import file_sha256
+from webtext.train.checkpoints import read_latest
+
+STEPS, KILLS = 300, 12
+FLAGS = ("--preset", "tiny", "--steps", STEPS, "--batch-tokens", 512, "--save-every", 7, "--eval-every", 21,
+         "--samples", 1, "--device", "cpu")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory, corpus_writer: Callable[..., Path]) -> Path:
+    """A folder of shards, and beside it one with a run that nothing interrupted."""
+    corpus = corpus_writer(tmp_path_factory.mktemp("kills"))
+    folder = corpus.parent / "shards"
+    shutil.move(corpus / "shards", folder)
+    shutil.move(corpus / "tokenizer", folder / "tokenizer")
+    whole = shutil.copytree(folder, corpus.parent / "whole")
+    webtext("train", whole, *FLAGS)
+    return folder
+
+
+def came_to(folder: Path) -> dict[str, Any]:
+    """What a run left, but for times."""
+    run = folder / "runs" / "default"
+    lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    for line in lines:
+        line.pop("seconds", None), line.pop("tokens_per_second", None)
+    latest = read_latest(run)
+    assert latest is not None
+    return {
+        "lines": lines,
+        "checkpoints": sorted(path.name for path in (run / "checkpoints").iterdir()),
+        "weights": file_sha256(latest.folder / "model.safetensors"),
+        "moments": file_sha256(latest.folder / "state.safetensors"),
+        "samples": (run / "samples" / f"step-{STEPS:06d}.txt").read_text(),
+    }
+
+
+def train_with_kills(folder: Path, chance: random.Random, micro_batches: tuple[int, ...] | None) -> int:
+    """Start, kill, start again, until the run is done; how often a kill hit it while it was training."""
+    kills = hits = 0
+    while True:
+        micro = () if micro_batches is None else ("--micro-batch", chance.choice(micro_batches))
+        running = subprocess.Popen(
+            command("train", folder, *FLAGS, *micro), env=environment(), stderr=subprocess.PIPE, text=True
+        )
+        try:
+            # It takes some seconds to start; without a limit once enough kills were made.
+            _, told = running.communicate(timeout=chance.uniform(3.0, 9.0) if kills < KILLS else None)
+        except subprocess.TimeoutExpired:
+            running.kill()
+            running.communicate()
+            kills += 1
+            hits += (folder / "runs" / "default" / "run.json").exists()
+            continue
+        assert running.returncode == 0, told
+        return hits
+
+
+@pytest.mark.kill
+def test_killed_at_random_moments_it_comes_out_the_same_to_the_bit(shards: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(shards, tmp_path / "cut")
+    assert train_with_kills(folder, random.Random(12), None) >= 3
+    assert came_to(folder) == came_to(shards.parent / "whole")
+    assert litter(folder) == []
+
+
+@pytest.mark.kill
+def test_with_another_micro_batch_each_time_the_data_are_the_same_and_losses_within_rounding(
+    shards: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(shards, tmp_path / "cut")
+    assert train_with_kills(folder, random.Random(13), (1, 2, 3, 4)) >= 3
+    ours, whole = came_to(folder), came_to(shards.parent / "whole")
+    assert litter(folder) == []
+    rounded = ("loss", "grad_norm", "val_loss")
+    strict = [[{name: value for name, value in line.items() if name not in rounded} for line in found["lines"]]
+              for found in (ours, whole)]  # fmt: skip
+    assert strict[0] == strict[1]
+    losses = [[line[name] for line in found["lines"] for name in ("loss", "val_loss") if name in line]
+              for found in (ours, whole)]  # fmt: skip
+    assert losses[0] == pytest.approx(losses[1], abs=0.02)
+    assert losses[0][:30] == pytest.approx(losses[1][:30], abs=1e-4)

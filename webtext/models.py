@@ -1,0 +1,141 @@
+"""What a corpus does with a model: train it, write text with it, say what it read.
+
+A part of `webtext.api.Corpus`. A folder of shards by itself is trained on by `ShardsFolder`, with the same methods.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from webtext.corpus.config import TrainSettings
+from webtext.corpus.errors import WebtextError
+from webtext.corpus.files import os_errors
+from webtext.corpus.interrupts import stop_signals
+from webtext.corpus.lock import corpus_lock
+from webtext.corpus.manifests import verify_files
+from webtext.corpus.outcomes import Stage
+from webtext.corpus.stages import publication_pending, roll_forward, stage_manifest
+from webtext.extras import needs
+from webtext.folder import CorpusFolder
+
+if TYPE_CHECKING:
+    from webtext.train.generation import Writer
+    from webtext.train.tracing import StepTrace
+    from webtext.train.trainer import TrainReport
+
+
+class Models:
+    """Runs below a folder: runs/NAME/."""
+
+    path: Path
+
+    def train(self, *, run: str = "default", preset: str | None = None, **options: Any) -> TrainReport:
+        """Train a GPT-2 on the shards: `shards/` to `runs/RUN/`. Goes on from the run's last checkpoint.
+
+        Args:
+            options: as `webtext.train.trainer.train` takes them (steps, seed, init, device, …).
+        """
+        wanted = self._ready()
+        with needs("train"):
+            from webtext.train.runs import run_folder
+            from webtext.train.trainer import train
+        folder = run_folder(self.path, run)
+        with os_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        if options.get("init") is not None:
+            options["init"] = Path(options["init"])
+        options.update(default_preset=wanted.preset, default_seed=wanted.seed)
+        try:
+            with corpus_lock(folder, f"train --run {run}"), stop_signals(raising=False) as stop, os_errors(folder):
+                return train(self.path, run=run, preset=preset, stop=stop, **options)
+        finally:
+            for empty in (folder, folder.parent):  # of a run that was refused
+                with suppress(OSError):
+                    empty.rmdir()
+
+    def checkpoint(self, *, run: str = "default", which: str = "last") -> Path:
+        """The folder of a run's checkpoint, found whole: `last`, `best` (lowest validation loss) or a step's number."""
+        with needs("train"):
+            from webtext.train.checkpoints import checkpoint_folders, find_checkpoint
+            from webtext.train.log import LOG_NAME, best_step, read_log, validations_in
+            from webtext.train.runs import run_folder
+        folder = run_folder(self.path, run)
+        validations: Mapping[int, float | None] = validations_in(read_log(folder / LOG_NAME))
+        return find_checkpoint(folder, which, best=best_step(validations, checkpoint_folders(folder)))
+
+    def writer(self, *, run: str = "default", checkpoint: str = "last", device: str = "auto") -> Writer:
+        """A run's model, loaded to write with: for several prompts, streams, conversations."""
+        folder = self.checkpoint(run=run, which=checkpoint)
+        from webtext.train.generation import Writer
+
+        return Writer.load(folder, device=device)
+
+    def generate(
+        self, prompt: str = "", *, run: str = "default", checkpoint: str = "last", **options: Any
+    ) -> list[str]:
+        """Sample from a run's model.
+
+        Args:
+            checkpoint: `last`, `best` or a step's number.
+            options: as `webtext.train.generation.generate` takes them (max_tokens, temperature, top_k, seed, …).
+        """
+        folder = self.checkpoint(run=run, which=checkpoint)
+        from webtext.train.generation import generate
+
+        return generate(folder, prompt, **options)
+
+    def trace_step(self, run: str = "default", *, step: int) -> StepTrace:
+        """The documents, URLs and submissions that step `step` (from 1) of a run read."""
+        with needs("train"):
+            from webtext.train.tracing import trace_step
+        return trace_step(self.path, run=run, step=step)
+
+    def _ready(self) -> TrainSettings:
+        """See that there are shards; give the settings a run takes where nothing else is said."""
+        raise NotImplementedError
+
+
+class CorpusModels(CorpusFolder, Models):
+    """The runs of a corpus."""
+
+    def _ready(self) -> TrainSettings:
+        if publication_pending(self.path, Stage.SHARDS):
+            with corpus_lock(self.path, "train"):
+                roll_forward(self.path, Stage.SHARDS)
+        shards = stage_manifest(self.path, Stage.SHARDS)
+        if shards is None:
+            raise WebtextError("shards is not finished", where=self.path, hint="run webtext tokenize first")
+        # The shards themselves are verified by the trainer, which knows those that an earlier run has pinned.
+        verify_files(self.path, shards, lambda name: not name.endswith(".arrow"))
+        return self.settings.train
+
+
+class ShardsFolder(Models):
+    """A folder of shards away from its corpus, and the runs in it."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+
+    def _ready(self) -> TrainSettings:
+        return TrainSettings()
+
+
+def open_models(path: Path) -> Models:
+    """A corpus, the corpus whose shards/ is named, or a folder of shards by itself.
+
+    Raises:
+        WebtextError: it is none of them.
+    """
+    from webtext.api import Corpus
+    from webtext.corpus.config import CONFIG_NAME
+
+    if not (path / CONFIG_NAME).is_file() and (path / "index.json").is_file():
+        above = path.absolute().parent
+        if path.absolute().name == "shards" and (above / CONFIG_NAME).is_file():
+            return Corpus(above, create=False)
+        return ShardsFolder(path)
+    return Corpus(path, create=False)
