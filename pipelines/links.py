@@ -26,7 +26,7 @@ from webtext.corpus.outcomes import COUNTED_ONLY
 from webtext.corpus.schemas import LINKS, OUTCOMES
 from webtext.corpus.stages import OUTCOMES_FOLDER, StageRun
 from webtext.crawler.reddit import select
-from webtext.crawler.reddit.dumps import BLOCK_BYTES, Source
+from webtext.crawler.reddit.blocks import BLOCK_BYTES, Source
 from webtext.crawler.reddit.lines import BLANK, LINES, OBJECTS, decide_lines
 from webtext.crawler.reddit.urls import suffix_list
 from webtext.pipelines.engine import Engine

@@ -19,7 +19,8 @@ from webtext.corpus.errors import DamagedFile
 from webtext.corpus.faults import fault_point
 from webtext.corpus.files import file_sha256, read_json, read_parquet, write_json, write_parquet
 from webtext.corpus.stages import StageRun
-from webtext.crawler.reddit.dumps import Source, blocks
+from webtext.crawler.reddit.blocks import Source
+from webtext.crawler.reddit.dumps import blocks
 from webtext.crawler.reddit.lines import BLANK, LINES, OBJECTS, SUBMISSIONS, judge_lines
 from webtext.crawler.reddit.select import Judge
 from webtext.pipelines.engine import Engine, guarded, spread
@@ -52,7 +53,7 @@ class _ScanDump:
             return
         judge = Judge(self.settings)
         pieces = []
-        for block in blocks(source, self.block_bytes):
+        for block in blocks(source, size=self.block_bytes):
             part = _block(done, block.number)
             record = part.with_suffix(".json")
             if not part.exists():  # it is written after its record
