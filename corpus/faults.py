@@ -22,6 +22,7 @@ POINTS: tuple[str, ...] = (
     "stage.published",  # manifest written, work/ not yet cleared
     "links.scanned",  # one piece of a dump scanned and written
     "links.decided",  # one key range decided and written
+    "listing.page",  # a page of a listing written, its cursor not yet
     "crawl.claimed",  # rows claimed in the ledger, not yet requested
     "crawl.appended",  # a page's records appended, not synced
     "crawl.synced",  # segment synced, states not committed

@@ -51,17 +51,30 @@ class Corpus(CorpusFolder):
     def links(
         self,
         *sources: str | os.PathLike[str],
+        preset: str | None = None,
         workers: int | None = None,
         redo: bool = False,
         accept_loss: bool = False,
+        _reddit: tuple[str, str] | None = None,
         **settings: object,
     ) -> StageReport:
-        """Select the outbound links of Reddit submissions: `sources` (dumps) to `links/`.
+        """Select the outbound links of Reddit submissions: `sources` to `links/`.
 
-        Sources add up: with one more dump only that one is read, and the result equals reading all at once.
+        Sources are dumps and URL lists (files, globs, folders), `-` for standard input, remote paths (s3://, https://)
+        and listings of Reddit's API (reddit:/r/NAME/new). They add up: with one more only that one is read, and the
+        result equals reading all at once.
+
+        Args:
+            preset: webtext, openwebtext or openwebtext2: the settings that corpus was made with; others go over it.
+            accept_loss: go on although a dump is cut off, or its scores say nothing, or a limit is passed.
         """
+        with needs("crawl"):
+            from webtext.crawler.reddit.presets import preset_values
+            from webtext.crawler.reddit.sources import Spool, find_sources
+            from webtext.crawler.reddit.spool import SPOOL, clear
+        settings = {**preset_values(preset), **settings}
         with self._writing("links", settings, Stage.LINKS) as wanted, needs("crawl"):
-            from webtext.crawler.reddit.dumps import find_sources
+            from webtext.crawler.reddit.listing import Endpoints
             from webtext.pipelines.engine import Engine
             from webtext.pipelines.links import RULES, links_inputs, make_links
 
@@ -69,14 +82,16 @@ class Corpus(CorpusFolder):
                 hint = "name at least one dump: webtext links CORPUS SOURCE…"
                 standing = self._standing(Stage.LINKS, wanted, RULES, redo=redo, hint=hint)
                 return StageReport.of(standing, made=False)
-            dumps = find_sources([Path(source) for source in sources])
+            spool = Spool(self.path / SPOOL, self.path, Endpoints(*_reddit) if _reddit else Endpoints())
+            found = find_sources([os.fspath(name) for name in sources], accept_loss=accept_loss, spool=spool)
             roll_forward(self.path, Stage.LINKS)
             previous = None if redo else stage_manifest(self.path, Stage.LINKS)
-            run = self._begin(Stage.LINKS, wanted, RULES, links_inputs(dumps, previous), settings, redo=redo)
-            if run.done:
-                return _nothing(run)
-            engine = Engine(workers or _cores(), self.path)
-            return _made(make_links(run, dumps, wanted.links, engine=engine, accept_loss=accept_loss, redo=redo))
+            run = self._begin(Stage.LINKS, wanted, RULES, links_inputs(found, previous), settings, redo=redo)
+            if not run.done:
+                engine = Engine(workers or _cores(), self.path)
+                made = make_links(run, found, wanted.links, engine=engine, accept_loss=accept_loss, redo=redo)
+            clear(self.path)
+            return _nothing(run) if run.done else _made(made)
 
     def crawl(
         self,
