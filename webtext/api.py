@@ -20,6 +20,7 @@ webtext.corpus.errors.WebtextError: ...: pages is not finished
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,7 @@ from webtext.folder import SECTIONS, CorpusFolder
 from webtext.reports import StageReport, Status
 
 if TYPE_CHECKING:
+    from webtext.crawler.reddit.findings import Findings
     from webtext.train.trainer import TrainReport
 
 Paths = Sequence[str | os.PathLike[str]]
@@ -324,6 +326,25 @@ class Corpus(CorpusFolder):
             writer=writer,
             progress=read_progress(self.path) if writer is not None else None,
         )
+
+
+def doctor(*sources: str | os.PathLike[str], min_karma: int = 3, workers: int | None = None) -> Findings:
+    """Look through dumps and lists before anything is made of them: wholeness, nulls, scores and their age, by month.
+
+    It needs no corpus and changes nothing.
+
+    Args:
+        sources: as `Corpus.links` takes them, listings of the API excepted.
+        min_karma: the threshold whose share is told.
+    """
+    with needs("crawl"), tempfile.TemporaryDirectory(prefix="webtext-doctor-") as folder:
+        from webtext.crawler.reddit.sources import Spool, find_sources
+        from webtext.pipelines.doctor import examine
+        from webtext.pipelines.engine import Engine
+
+        with stop_signals(raising=True):
+            found = find_sources([os.fspath(name) for name in sources], accept_loss=True, spool=Spool(Path(folder)))
+            return examine(found, min_karma=min_karma, engine=Engine(workers or _cores()))
 
 
 def _made(manifest: Manifest) -> StageReport:

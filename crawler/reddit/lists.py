@@ -61,6 +61,8 @@ def kind_of(source: Source) -> str:
         hint = "convert it: iconv -f UTF-16 -t UTF-8"
         raise WebtextError("is text in UTF-16; lists and dumps are UTF-8", where=source.path, hint=hint)
     head = _head(source)
+    if not head:
+        return DUMP  # nothing of it can be read, which its reader will tell
     first = head.lstrip()[:1]
     if first == b"{":
         return _kind_of_objects(head, source)
@@ -237,7 +239,7 @@ def _kind_of_text(head: bytes, path: Path) -> str:
                 hint="name its columns in a first line: url,score,subreddit",
             )
         return TEXT
-    if rows and re.search(r"[,;\t]", rows[0]) and len(re.split(r"[,;\t]", rows[0])) > 1 and _looks_like_table(rows):
+    if _looks_like_table(rows):
         raise WebtextError(
             f"has no column of URLs: its first line is {rows[0][:60]!r}",
             where=path,
