@@ -238,6 +238,7 @@ class Corpus(CorpusFolder):
     def build(
         self,
         *sources: str | os.PathLike[str],
+        preset: str | None = None,
         replay: Paths = (),
         workers: int | None = None,
         accept_loss: bool = False,
@@ -246,6 +247,7 @@ class Corpus(CorpusFolder):
         """All five stages in order. Finished ones are passed over.
 
         Args:
+            preset: as `links` takes it.
             settings: by section of webtext.toml, for example `{"tokenize": {"vocab_size": 8192}}`.
         """
         given: dict[str, dict[str, Any]] = {name: dict(values) for name, values in (settings or {}).items()}
@@ -255,7 +257,7 @@ class Corpus(CorpusFolder):
         self._check_early(given, replay)
         common: dict[str, Any] = {"accept_loss": accept_loss}
         return [
-            self.links(*sources, workers=workers, **common, **given.get("links", {})),
+            self.links(*sources, preset=preset, workers=workers, **common, **given.get("links", {})),
             self.crawl(replay=replay, **common, **given.get("crawl", {})),
             self.extract(workers=workers, **common, **given.get("extract", {})),
             self.dedup(workers=workers, **common, **given.get("dedup", {})),
