@@ -54,3 +54,5 @@ class Block:
     """Bytes of the file that were read so far in this piece: for showing progress."""
     lost: str = ""
     """What could not be read between the block before and the next, and where: counts as one unreadable line."""
+    lost_bytes: int = 0
+    """Bytes of the file in it, as far as that is known."""

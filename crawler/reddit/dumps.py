@@ -29,7 +29,7 @@ PIECE_BYTES = 64 << 20
 """Bytes of a .zst file a piece, at least: 10 s of work, beside which the start of a worker is little."""
 PLAIN_PIECE_BYTES = 8 * PIECE_BYTES  # dumps are compressed to an eighth and less
 
-ENDINGS = (".zst", ".xz", ".bz2", ".gz", ".ndjson", ".jsonl", ".json")
+ENDINGS = (".zst", ".xz", ".bz2", ".gz", ".ndjson", ".jsonl", ".json", ".csv", ".tsv", ".parquet")
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -150,9 +150,10 @@ def blocks(source: Source, piece: Piece | None = None, size: int = BLOCK_BYTES) 
     piece = piece or Piece(0, 0, source.size)
     number = lines = 0
     with opened(source, piece) as reader:
-        rest, ended, lost = _to_first_line(reader) if piece.start else (b"", False, "")
+        lost: Lost | None
+        rest, ended, lost = _to_first_line(reader) if piece.start else (b"", False, None)
         while not ended or lost:
-            if not lost:
+            if lost is None:
                 data, rest, ended, lost = _whole_lines(reader, rest, size, source.path)
                 if number == 0 and piece.start == 0:
                     data = data.removeprefix(_BOM)
@@ -160,23 +161,23 @@ def blocks(source: Source, piece: Piece | None = None, size: int = BLOCK_BYTES) 
                     yield Block(number, lines, data, reader.place - piece.start)
                     number, lines = number + 1, lines + data.count(b"\n")
             if lost:
-                yield Block(number, lines, b"", reader.place - piece.start, lost)
-                number, lines, lost = number + 1, lines + 1, ""
+                yield Block(number, lines, b"", reader.place - piece.start, str(lost), lost.size)
+                number, lines, lost = number + 1, lines + 1, None
 
 
-def _to_first_line(reader: Reader) -> tuple[bytes, bool, str]:
+def _to_first_line(reader: Reader) -> tuple[bytes, bool, Lost | None]:
     """Pass over the line of the piece before; what was read beyond its end, whether there is none, what is lost."""
     try:
         while data := reader.read_own(_READ):
             cut = data.find(b"\n") + 1
             if cut:
-                return data[cut:], False, ""
+                return data[cut:], False, None
     except Lost as loss:
-        return b"", False, str(loss)
-    return b"", True, ""
+        return b"", False, loss
+    return b"", True, None
 
 
-def _whole_lines(reader: Reader, rest: bytes, size: int, path: Path) -> tuple[bytes, bytes, bool, str]:
+def _whole_lines(reader: Reader, rest: bytes, size: int, path: Path) -> tuple[bytes, bytes, bool, Lost | None]:
     """`rest` and what follows it up to the last newline before `size` bytes; the new rest; whether the piece ended;
     what is lost before the new rest."""
     pieces, held, wanted = [rest], len(rest), size
@@ -188,14 +189,14 @@ def _whole_lines(reader: Reader, rest: bytes, size: int, path: Path) -> tuple[by
                 held += len(piece)
         except Lost as loss:
             data = b"".join(pieces)  # its last line goes with what is lost
-            return data[: data.rfind(b"\n") + 1], b"", False, str(loss)
+            return data[: data.rfind(b"\n") + 1], b"", False, loss
         if held < wanted:
-            return b"".join(pieces), b"", True, ""
+            return b"".join(pieces), b"", True, None
         for place in range(len(pieces) - 1, -1, -1):
             cut = pieces[place].rfind(b"\n") + 1
             if cut:
                 after = b"".join([pieces[place][cut:], *pieces[place + 1 :]])
-                return b"".join([*pieces[:place], pieces[place][:cut]]), after, False, ""
+                return b"".join([*pieces[:place], pieces[place][:cut]]), after, False, None
         if held >= max(MAX_LINE, size):
             raise DamagedFile(f"has a line of more than {held:,} bytes; is it a dump?", where=path)
         wanted += size  # a line longer than a block

@@ -1,28 +1,26 @@
-"""Judged lines as Arrow tables: what a scan keeps of a dump, and the links and outcomes decided from it.
+"""Judged lines as Arrow tables: what a scan keeps of a source.
 
-Pure functions from bytes and tables to tables; files and Beam are in `webtext.pipelines.links`.
+Pure functions from bytes to tables; what is decided from them is in `webtext.crawler.reddit.decisions`, files and Beam
+are in `webtext.pipelines.links_scan`.
 """
 
 from __future__ import annotations
 
-import itertools
-import operator
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import xxhash
 
-from webtext.corpus.config import LinksSettings
-from webtext.corpus.outcomes import COUNTED_ONLY, Outcome, Stage
-from webtext.corpus.schemas import LINKS, OUTCOMES, SUBMISSION, TIME
-from webtext.crawler.reddit.select import Candidate, Decision, Judge, decide
+from webtext.corpus.outcomes import COUNTED_ONLY, Outcome
+from webtext.crawler.reddit.counts import BLANK, FIRST_UNREADABLE, LINES, OBJECTS, SUBMISSIONS, Counts, by_month
+from webtext.crawler.reddit.select import Judge
 from webtext.crawler.reddit.submissions import Unreadable, parse_block
-from webtext.crawler.reddit.urls import host_of, registered_domain
 
-LINES = pa.schema(
+SCHEMA = pa.schema(
     [
         pa.field("key", pa.uint64(), nullable=False),
         pa.field("url", pa.string(), nullable=False),
@@ -30,116 +28,128 @@ LINES = pa.schema(
         pa.field("detail", pa.string(), nullable=False),
         pa.field("id", pa.string(), nullable=False),
         pa.field("subreddit", pa.string()),
-        pa.field("score", pa.int64(), nullable=False),
+        pa.field("score", pa.int64()),
         pa.field("created", pa.int64()),
     ]
 )
 """links/lines/: one row a line that is a link. `outcome` is "" for a candidate; the last four columns are a candidate's
-alone (else "", null, 0, null); `created` in seconds since 1970, UTC. Lines that are only counted have no row."""
+alone (else "", null, 0, null). `score` is null where the link is followed whatever its karma; `created` in seconds
+since 1970, UTC. Lines that are only counted have no row."""
 
-BLANK = "blank_lines"
-OBJECTS = "objects"
-SUBMISSIONS = "submissions"
-"""Objects that look like submissions and not, say, like comments."""
+_UNREADABLE = Outcome.UNREADABLE.value
 
 
-def judge_lines(data: bytes, first_line: int, source: str, judge: Judge) -> tuple[pa.Table, dict[str, int]]:
+def judge_lines(
+    data: bytes, first_line: int, judge: Judge, *, rejected: bool = True, lists: bool = False
+) -> tuple[pa.Table, Counts]:
     """Judge every line of a block.
 
     Args:
-        first_line: lines of the dump before this block.
-        source: the dump's sha256, named in the detail of an unreadable line.
+        first_line: lines of the piece before this block.
+        rejected: keep a row for each line that has an outcome by itself; else they are counted only.
+        lists: the source is no dump but a list: a row of it may say that its link is followed whatever its karma.
 
     Returns:
-        A table of `LINES`, sorted by key, and the counts "lines" (all), "blank_lines", "objects", "submissions", and
-        one for each outcome of `COUNTED_ONLY` that occurs.
+        A table of `SCHEMA` in the order of the lines, in which `created` of an unreadable one is its number in the
+        piece, 1-based (see `with_places`); and the counts, with line numbers from this block's first on.
     """
     parsed = parse_block(data)
-    counts: Counter[str] = Counter({"lines": parsed.lines, BLANK: parsed.blank, OBJECTS: 0, SUBMISSIONS: 0})
-    rows: list[tuple[int, str, str, str, str, str | None, int, int | None]] = []
+    outcomes: Counter[Outcome] = Counter()
+    submissions = objects = 0
+    keys: list[int] = []
+    texts: list[str] = []
+    ids: list[str] = []
+    subreddits: list[str | None] = []
+    scores: list[int | None] = []
+    times: list[int | None] = []
+    dropped: list[tuple[int, str, str, str, int | None]] = []
+    all_times: list[int] = []
+    all_scores: list[int] = []
+    bad: list[tuple[int, str]] = []
     for entry in parsed.entries:
         if isinstance(entry, Unreadable):
-            detail = f"{entry.reason}: line {first_line + entry.line + 1} of the dump with sha256 {source[:16]}"
-            rows.append((entry.key, "", Outcome.UNREADABLE.value, detail, "", None, 0, None))
+            outcomes[Outcome.UNREADABLE] += 1
+            if len(bad) < FIRST_UNREADABLE:
+                bad.append((entry.line + 1, entry.reason))
+            if rejected:
+                dropped.append((entry.key, "", _UNREADABLE, entry.reason, first_line + entry.line + 1))
             continue
-        counts[OBJECTS] += 1
-        counts[SUBMISSIONS] += entry.recognised
+        objects += 1
+        submissions += entry.recognised
+        created, score = entry.created, entry.score
+        if created is not None and score is not None:
+            all_times.append(created)
+            all_scores.append(score)
         outcome, key, url, detail = judge(entry)
         if outcome is None:
-            # A score that no one recorded is no karma.
-            rows.append((key, url, "", "", entry.id, entry.subreddit, entry.score or 0, entry.created))
-        elif outcome in COUNTED_ONLY:
-            counts[outcome.value] += 1
+            keys.append(key)
+            texts.append(url)
+            ids.append(entry.id)
+            subreddits.append(entry.subreddit)
+            # In a dump, a score that no one recorded is no karma.
+            scores.append(score if score is not None else None if lists and entry.chosen else 0)
+            times.append(created)
         else:
-            rows.append((key, url, outcome.value, detail, "", None, 0, None))
-    columns: Sequence[Sequence[Any]] = list(zip(*rows, strict=True)) or [()] * len(LINES.names)
-    arrays = [_array(values, field.type) for values, field in zip(columns, LINES, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=LINES).sort_by("key"), dict(counts)
+            outcomes[outcome] += 1
+            if rejected and outcome not in COUNTED_ONLY:
+                dropped.append((key, url, outcome.value, detail, None))
+    numbers = Counter({LINES: parsed.lines, BLANK: parsed.blank, OBJECTS: objects, SUBMISSIONS: submissions})
+    numbers.update({outcome.value: count for outcome, count in outcomes.items()})
+    counts = Counts(numbers, by_month(all_times, all_scores), bad)
+    blank = [""] * len(keys)
+    kept = _table(keys, texts, blank, blank, ids, subreddits, scores, times)
+    return (pa.concat_tables([kept, _dropped(dropped)]) if dropped else kept), counts
 
 
-def decide_lines(lines: pa.Table, settings: LinksSettings) -> tuple[pa.Table, pa.Table]:
-    """Decide every key of a table of `LINES` that holds all lines of its keys.
+def lost_line(reason: str, first_line: int, *, rejected: bool = True) -> tuple[pa.Table, Counts]:
+    """As `judge_lines`, of a part of a source that could not be read: one unreadable line."""
+    row = (xxhash.xxh3_64_intdigest(reason.encode()), "", _UNREADABLE, reason, first_line + 1)
+    table = _dropped([row]) if rejected else SCHEMA.empty_table()
+    return table, Counts(Counter({LINES: 1, BLANK: 0, _UNREADABLE: 1}), {}, [(1, reason)])
 
-    Returns:
-        Tables of `LINKS` and `OUTCOMES`, each sorted by key. Every line is a link or an outcome.
+
+def with_places(table: pa.Table, lines_before: int, source: str) -> pa.Table:
+    """Say in the detail of each unreadable line where it is.
+
+    Args:
+        lines_before: lines of the source before the piece that the rows are of.
+        source: the source's sha256.
     """
-    candidate = pc.equal(lines["outcome"], "")
-    rejected = lines.filter(pc.invert(candidate))
-    decisions = [(key, decide(group, settings)) for key, group in _groups(lines.filter(candidate))]
-    dropped = [row for key, decision in decisions for row in _outcomes(key, decision)]
-    keys, urls, outcomes, details = list(zip(*dropped, strict=True)) or ((),) * 4
-    table = pa.Table.from_arrays(
-        [
-            pa.chunked_array([*rejected["key"].chunks, _array(keys, pa.uint64())]),
-            pa.chunked_array([*rejected["url"].chunks, _array(urls, pa.string())]),
-            pa.array([Stage.LINKS.value] * (len(rejected) + len(dropped)), pa.string()),
-            pa.chunked_array([*rejected["outcome"].chunks, _array(outcomes, pa.string())]),
-            pa.chunked_array([*rejected["detail"].chunks, _array(details, pa.string())]),
-        ],
-        schema=OUTCOMES,
+    unreadable = pc.equal(table["outcome"], _UNREADABLE)
+    if not pc.any(unreadable).as_py():
+        return table
+    number = pc.add(pc.fill_null(table["created"], 0), lines_before).cast(pa.string())
+    detail = pc.binary_join_element_wise(
+        table["detail"], ": line ", number, f" of the dump with sha256 {source[:16]}", ""
     )
-    return _links([(key, decision) for key, decision in decisions if decision.kept]), table.sort_by("key")
-
-
-def _groups(candidates: pa.Table) -> Iterator[tuple[int, list[Candidate]]]:
-    """The candidates of each key, in the order of the keys."""
-    table = candidates.sort_by("key")
-    rows = map(Candidate, *(table[name].to_pylist() for name in Candidate._fields))
-    for key, group in itertools.groupby(zip(table["key"].to_pylist(), rows, strict=True), key=operator.itemgetter(0)):
-        yield key, [row for _, row in group]
-
-
-def _outcomes(key: int, decision: Decision) -> Iterator[tuple[int, str, str, str]]:
-    if not decision.kept:
-        yield key, decision.url, Outcome.KARMA.value, f"karma {decision.karma}"
-    for line in decision.further:
-        yield key, line.url, Outcome.DUPLICATE_URL.value, f"submission {line.id}, score {line.score}"
-
-
-def _links(kept: Sequence[tuple[int, Decision]]) -> pa.Table:
-    posts = [post for _, decision in kept for post in decision.submissions]
-    offsets = np.cumsum([0, *(len(decision.submissions) for _, decision in kept)], dtype=np.int32)
-    submission = pa.StructArray.from_arrays(
-        [
-            _array([post.id for post in posts], pa.string()),
-            _array([post.subreddit for post in posts], pa.string()),
-            _array([post.score for post in posts], pa.int64()),
-            _array([post.created for post in posts], TIME),
-        ],
-        fields=list(SUBMISSION),
-    )
-    columns: Mapping[str, pa.Array] = {
-        "key": _array([key for key, _ in kept], pa.uint64()),
-        "url": _array([decision.url for _, decision in kept], pa.string()),
-        "domain": _array([registered_domain(host_of(decision.url)) for _, decision in kept], pa.string()),
-        "karma": _array([decision.karma for _, decision in kept], pa.int64()),
-        "submissions": pa.ListArray.from_arrays(pa.array(offsets), submission).cast(LINKS.field("submissions").type),
-        "first_posted": _array([decision.first_posted for _, decision in kept], TIME),
+    none = pa.scalar(None, pa.int64())
+    columns = {
+        "detail": pc.if_else(unreadable, detail, table["detail"]),
+        "created": pc.if_else(unreadable, none, table["created"]),
     }
-    return pa.Table.from_arrays([columns[name] for name in LINKS.names], schema=LINKS)
+    return pa.Table.from_arrays([columns.get(name, table[name]) for name in SCHEMA.names], schema=SCHEMA)
 
 
-def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
-    if pa.types.is_timestamp(kind):  # seconds, whatever unit the schema keeps
-        return pa.array(values, pa.int64()).cast(pa.timestamp("s", tz="UTC")).cast(kind)
-    return pa.array(values, kind)
+def sorted_by_key(table: pa.Table) -> pa.Table:
+    """The rows by key, then by every other column: an order that only the rows decide."""
+    keys = table["key"].to_numpy()
+    order = np.argsort(keys, kind="stable")
+    same = np.diff(keys[order]) == 0
+    tied = np.concatenate([same, [False]]) | np.concatenate([[False], same])
+    if tied.any():  # the few rows that share their key are compared by their texts, too
+        places = order[tied]
+        columns = [(name, "ascending") for name in table.schema.names]
+        within = pc.sort_indices(table.take(pa.array(places)), sort_keys=columns)
+        order[tied] = places[within.to_numpy()]
+    return table.take(pa.array(order))
+
+
+def _dropped(rows: Sequence[tuple[int, str, str, str, int | None]]) -> pa.Table:
+    keys, texts, outcomes, details, lines = zip(*rows, strict=True)
+    number = len(rows)
+    return _table(keys, texts, outcomes, details, [""] * number, [None] * number, [0] * number, lines)
+
+
+def _table(*columns: Sequence[Any]) -> pa.Table:
+    arrays = [pa.array(values, field.type) for values, field in zip(columns, SCHEMA, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=SCHEMA)

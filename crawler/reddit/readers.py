@@ -24,7 +24,11 @@ _READ = 1 << 17  # what zstd itself reads at a time
 
 
 class Lost(Exception):
-    """A part of a dump cannot be read: why, and at which byte of the file. Reading may go on after it."""
+    """A part of a dump cannot be read: why, at which byte of the file, and how much. Reading may go on after it."""
+
+    def __init__(self, reason: str, size: int = 0) -> None:
+        super().__init__(reason)
+        self.size = size
 
 
 class _Readable(Protocol):
@@ -175,7 +179,7 @@ class _ZstdFrames:
             ended, self._frame = self._frame, None
             if ended is not None and ended.lost:
                 self._reader = _Nothing()
-                raise Lost(ended.lost)
+                raise Lost(ended.lost, ended.stop - ended.start)
             frame = self._frame = next(self._found, None)
             if frame is None:
                 self._reader = _Nothing()

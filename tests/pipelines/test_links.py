@@ -24,7 +24,7 @@ from webtext.corpus.stages import StageRun, stage_manifest
 from webtext.crawler.reddit.dumps import find_sources
 from webtext.crawler.reddit.urls import url_key
 from webtext.pipelines import links as stage
-from webtext.pipelines import links_scan
+from webtext.pipelines import links_decide, links_gather, links_scan
 from webtext.pipelines.engine import Engine
 from webtext.pipelines.links import RULES, links_inputs, make_links
 
@@ -106,7 +106,7 @@ def published(corpus: Path) -> dict[str, bytes]:
 def test_a_dump_becomes_links_and_outcomes_that_balance(tmp_path: Path) -> None:
     corpus = tmp_path / "corpus"
     made = make(corpus, [write_dump(tmp_path / "RS_1.zst", month(0))])
-    assert (made.rows_in, made.facts) == (59, {"lines": 60, "blank_lines": 1, "objects": 58})
+    assert (made.rows_in, made.facts) == (59, {"lines": 60, "blank_lines": 1, "objects": 58, "outcomes": "all"})
     assert made.rows_in == made.rows_out + sum(made.outcomes.values())
     links = read_parquet(corpus / "links/part-00000.parquet", LINKS)
     outcomes = read_parquet(corpus / "outcomes/links-00000.parquet", OUTCOMES)
@@ -144,8 +144,9 @@ def test_changed_settings_are_refused(tmp_path: Path) -> None:
     assert made.identity == make(tmp_path / "other", [dump], LinksSettings(min_karma=4)).identity
 
 
-def test_months_one_after_the_other_are_as_good_as_all_at_once(tmp_path: Path) -> None:
-    settings = LinksSettings(karma_policy="sum")  # the policy to which every line matters
+@pytest.mark.parametrize("policy", ["max", "sum", "first"])
+def test_months_one_after_the_other_are_as_good_as_all_at_once(tmp_path: Path, policy: str) -> None:
+    settings = LinksSettings(karma_policy=policy)
     dumps = [write_dump(tmp_path / f"RS_{number}.zst", month(number * 41)) for number in range(3)]
     for dump in reversed(dumps):
         grown = make(tmp_path / "grown", [dump], settings)
@@ -153,6 +154,16 @@ def test_months_one_after_the_other_are_as_good_as_all_at_once(tmp_path: Path) -
     assert grown.identity == at_once.identity
     assert published(tmp_path / "grown") == published(tmp_path / "once")
     assert grown.run["sources"] == at_once.run["sources"]
+
+
+def test_next_months_dump_gives_the_links_of_one_dump_of_both_months(tmp_path: Path) -> None:
+    settings = LinksSettings(karma_policy="sum")
+    months = [[line for line in month(number * 41) if line != b"[]"] for number in range(2)]
+    for number, lines in enumerate(months):
+        make(tmp_path / "grown", [write_dump(tmp_path / f"RS_{number}.zst", lines)], settings)
+    make(tmp_path / "once", [write_dump(tmp_path / "both.ndjson", [*months[1], *months[0]])], settings)
+    for name in ("links/part-00000.parquet", "outcomes/links-00000.parquet"):
+        assert (tmp_path / "grown" / name).read_bytes() == (tmp_path / "once" / name).read_bytes()
 
 
 def test_a_grown_stage_reads_only_what_is_new(tmp_path: Path) -> None:
@@ -164,10 +175,10 @@ def test_a_grown_stage_reads_only_what_is_new(tmp_path: Path) -> None:
 
     def scan(run: StageRun, found: Any, *args: Any, **kwargs: Any) -> Any:
         seen.extend(source.path.name for source in found)
-        return links_scan.scan_dumps(run, found, *args, **kwargs)
+        return links_scan.scan_sources(run, found, *args, **kwargs)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stage, "scan_dumps", scan)
+        patch.setattr(stage, "scan_sources", scan)
         make_links(run, sources, DEFAULTS, engine=Engine(), accept_loss=True, block_bytes=SMALL)
     assert seen == ["RS_2.zst"]
 
@@ -243,11 +254,13 @@ def test_a_flipped_byte_in_the_lines_of_an_earlier_dump_is_noticed(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    "fault", ["links.scanned:2", "links.decided:1", "links.decided:3", "files.written:9", "stage.journal:1"]
+    "fault",
+    ["links.scanned:2", "links.gathered:2", "links.decided:1", "links.decided:3", "files.written:9", "stage.journal:1"],
 )
 def test_a_stopped_run_goes_on_to_the_same_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
-    monkeypatch.setattr(stage, "RANGE_ROWS", 20)
-    monkeypatch.setattr(links_scan, "FILE_ROWS", 20)
+    monkeypatch.setattr(links_decide, "RANGE_ROWS", 20)
+    monkeypatch.setattr(links_gather, "FILE_ROWS", 20)
+    monkeypatch.setattr(links_scan, "RUN_BLOCKS", 2)
     dumps = [write_dump(tmp_path / f"RS_{number}.zst", month(number * 41)) for number in range(2)]
     whole = make(tmp_path / "whole", dumps)
     corpus = tmp_path / "stopped"
@@ -264,7 +277,8 @@ def test_a_stopped_run_goes_on_to_the_same_result(tmp_path: Path, monkeypatch: p
     assert published(corpus) == published(tmp_path / "whole")
 
 
-def test_blocks_that_are_there_are_not_parsed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_that_are_there_are_not_parsed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(links_scan, "RUN_BLOCKS", 1)
     dump = write_dump(tmp_path / "RS_1.zst", month(0))
     faults._passed.clear()
     monkeypatch.setenv("WEBTEXT_FAULT", "links.scanned:3:raise")
@@ -274,9 +288,9 @@ def test_blocks_that_are_there_are_not_parsed_again(tmp_path: Path, monkeypatch:
     first_lines = []
     judge_lines = links_scan.judge_lines
 
-    def judged(data: bytes, first_line: int, *rest: Any) -> Any:
+    def judged(data: bytes, first_line: int, *rest: Any, **more: Any) -> Any:
         first_lines.append(first_line)
-        return judge_lines(data, first_line, *rest)
+        return judge_lines(data, first_line, *rest, **more)
 
     monkeypatch.setattr(links_scan, "judge_lines", judged)
     make(tmp_path / "corpus", [dump])
@@ -292,10 +306,13 @@ def test_a_run_that_goes_on_with_another_suffix_list_decides_again(
     with pytest.raises(Exception, match=r"stage\.parts"):
         make(tmp_path / "corpus", [dump])
     monkeypatch.delenv("WEBTEXT_FAULT")
-    monkeypatch.setattr(stage, "suffix_list", lambda: "tldextract 99")
+    for module in (stage, links_decide):
+        monkeypatch.setattr(module, "suffix_list", lambda: "tldextract 99")
     decided = []
-    decide_lines = stage.decide_lines
-    monkeypatch.setattr(stage, "decide_lines", lambda *given: decided.append(1) or decide_lines(*given))
+    decide_lines = links_decide.decide_lines
+    monkeypatch.setattr(
+        links_decide, "decide_lines", lambda *given, **k: decided.append(1) or decide_lines(*given, **k)
+    )
     assert make(tmp_path / "corpus", [dump]).run["suffixes"] == "tldextract 99"
     assert decided
 
@@ -311,8 +328,8 @@ def test_line_files_and_key_ranges_of_any_size_give_the_same_links(
 ) -> None:
     dumps = [write_dump(tmp_path / f"RS_{number}.zst", month(number * 41)) for number in range(2)]
     make(tmp_path / "large", dumps)
-    monkeypatch.setattr(stage, "RANGE_ROWS", 7)
-    monkeypatch.setattr(links_scan, "FILE_ROWS", 11)
+    monkeypatch.setattr(links_decide, "RANGE_ROWS", 7)
+    monkeypatch.setattr(links_gather, "FILE_ROWS", 11)
     make(tmp_path / "small", dumps)
     assert len(list((tmp_path / "small/links/lines").rglob("*.parquet"))) > 4
     for name in ("links/part-00000.parquet", "outcomes/links-00000.parquet"):
@@ -358,6 +375,7 @@ def test_a_dump_that_loses_too_much_stops_and_asks(tmp_path: Path) -> None:
         b"{" if n % 5 == 0 else record(n, f"http://s{n}.example/") for n in range(1_000)
     ]
     dump = write_dump(tmp_path / "a.ndjson", broken)
-    with pytest.raises(LossAlarm, match="200 of 1,000 rows"):
+    with pytest.raises(LossAlarm, match=r"200 of 1,000 lines are unreadable.*\(line 1: not JSON; line 6: ") as caught:
         make(tmp_path / "corpus", [dump], accept_loss=False, block_bytes=1 << 20)
+    assert caught.value.where == str(dump)
     assert make(tmp_path / "corpus", [dump], block_bytes=1 << 20).outcomes == {"unreadable": 200}

@@ -38,7 +38,7 @@ def make(
 
 def test_the_dump_whose_ends_are_known_balances(tmp_path: Path, data: Path) -> None:
     made, links, outcomes = make(tmp_path / "corpus", data / "web/RS_2025-01.zst")
-    assert made.facts == {"lines": 1_455, "blank_lines": 1, "objects": 1_450}
+    assert made.facts == {"lines": 1_455, "blank_lines": 1, "objects": 1_450, "outcomes": "all"}
     assert made.rows_in == 1_454 == links.num_rows + outcomes.num_rows + 300 + 270
     assert (made.outcomes["self-post"], made.outcomes["media"], made.outcomes["unreadable"]) == (300, 270, 4)
     assert sum(len(posts) for posts in links["submissions"].to_pylist()) > links.num_rows
@@ -80,7 +80,7 @@ def test_the_sum_of_karma_is_the_expected_one(tmp_path: Path, data: Path) -> Non
 
 def test_two_real_months_of_2005(tmp_path: Path, data: Path) -> None:
     made, links, outcomes = make(tmp_path / "corpus", data / "reddit/dumps/RS_v2_2005-0*.xz")
-    assert made.facts == {"lines": 1_182, "blank_lines": 0, "objects": 1_182}
+    assert made.facts == {"lines": 1_182, "blank_lines": 0, "objects": 1_182, "outcomes": "all"}
     assert min(links["karma"].to_pylist()) == 3
     # 840 submissions have a score of 3 or more.
     kept_posts = sum(any(post["score"] >= 3 for post in posts) for posts in links["submissions"].to_pylist())
