@@ -206,9 +206,12 @@ def _read_on(record: _Record) -> Any:
 def _numbers(values: list[Any]) -> npt.NDArray[np.float64]:
     """Whole numbers out of what a dump may have in their place; NaN where there is none."""
     try:
-        return np.array(values, np.float64)
+        found = np.array(values, np.float64)
+        if found.ndim == 1:  # lists in all places make a table
+            return found
     except (TypeError, ValueError):
-        return np.array([_number(value) for value in values], np.float64)
+        pass
+    return np.array([_number(value) for value in values], np.float64)
 
 
 def _number(value: Any) -> float:

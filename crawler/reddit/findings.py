@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from webtext.corpus.outcomes import ALARM_LIMITS, ALARM_ROWS, Outcome, Stage
 from webtext.crawler.reddit.doctor import NO_MONTH, NULLABLE, MonthCounts, PieceCounts
 from webtext.crawler.reddit.holes import KARMA, hole
 
-UNREADABLE_LIMIT = 0.01
+UNREADABLE_LIMIT = ALARM_LIMITS[Stage.LINKS, Outcome.UNREADABLE]
 """The share of unreadable lines from which `links` stops."""
 
 
@@ -56,7 +57,7 @@ class Findings:
             if file.damage:
                 yield f"{file.name}: {file.damage}"
             rows = file.counts.lines - file.counts.blank
-            if rows and file.counts.unreadable > UNREADABLE_LIMIT * rows:
+            if rows >= ALARM_ROWS and file.counts.unreadable > UNREADABLE_LIMIT * rows:
                 yield f"{file.name}: {file.counts.unreadable / rows:.1%} of its lines cannot be read"
 
     def _of_months(self) -> Iterator[str]:

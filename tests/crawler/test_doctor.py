@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from webtext.crawler.reddit.blocks import Block
@@ -101,6 +101,7 @@ def test_a_piece_is_the_sum_of_its_blocks() -> None:
 _VALUES = st.sampled_from([None, 0, 1, 3, 2.5, "7", "x", True, [], JANUARY, JANUARY + 40 * 86_400, 1e30, -5, "", "u"])
 
 
+@example([{"score": []}, {"score": []}])
 @given(st.lists(st.dictionaries(st.sampled_from([*NULLABLE, "retrieved_on"]), _VALUES), max_size=8))
 def test_the_counts_are_what_one_line_after_another_gives(records: list[dict[str, Any]]) -> None:
     found = count(*(json.dumps(record).encode() for record in records)) if records else PieceCounts()
@@ -155,9 +156,9 @@ def test_the_table_fits_80_columns_and_says_what_is_wrong() -> None:
 
 
 def test_a_source_that_is_mostly_unreadable_is_a_problem() -> None:
-    counts = PieceCounts(lines=1_000, blank=500, unreadable=6, first=[(1, 0, "not JSON")])
-    assert findings(counts).problems == ["RS_2025-01.zst: 1.2% of its lines cannot be read"]
-    counts.unreadable = 5
+    counts = PieceCounts(lines=2_000, blank=500, unreadable=16, first=[(1, 0, "not JSON")])
+    assert findings(counts).problems == ["RS_2025-01.zst: 1.1% of its lines cannot be read"]
+    counts.unreadable = 15
     assert findings(counts).problems == []
 
 
