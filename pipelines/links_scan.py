@@ -13,7 +13,6 @@ from pathlib import Path
 
 import apache_beam as beam
 import psutil
-import pyarrow as pa
 
 from webtext.corpus.config import LinksSettings
 from webtext.corpus.errors import DamagedFile
@@ -24,14 +23,14 @@ from webtext.corpus.progress import say
 from webtext.corpus.stages import StageRun
 from webtext.crawler.reddit import dumps
 from webtext.crawler.reddit.blocks import DUMP, Block, Piece, Source
-from webtext.crawler.reddit.counts import BLANK, LINES, OBJECTS, SUBMISSIONS, Counts, sum_of
-from webtext.crawler.reddit.lines import SCHEMA, judge_lines, lost_line, sorted_by_key
+from webtext.crawler.reddit.counts import BLANK, LINES, LOST_BYTES, OBJECTS, SUBMISSIONS, Counts, sum_of
+from webtext.crawler.reddit.lines import JudgedLines, sorted_by_key
 from webtext.crawler.reddit.select import Judge
 from webtext.crawler.reddit.sources import blocks, pieces
 from webtext.pipelines.engine import Engine, guarded, spread
 from webtext.pipelines.key_files import write_run
 
-RUN_BLOCKS = 8  # blocks a run: 256 MB of a dump, a second or two of work that a crash may cost
+RUN_BLOCKS = 1_024  # blocks a run: 256 MB of a dump, a second or two of work that a crash may cost
 READER_MEMORY = 300 << 20  # bytes a worker needs beside the window of its decoder
 
 UNREADABLE_LIMIT = 0.01
@@ -65,7 +64,7 @@ class _ScanPiece:
     def __call__(self, element: _Scan) -> None:
         if element.done.exists():
             return
-        judge = Judge(self.settings)
+        judge, rejected = Judge(self.settings), self.settings.outcomes != "counts"
         total, rows = Counts(), []
         for number, group in _grouped(blocks(element.source, element.piece, self.block_bytes)):
             run = element.run(number)
@@ -73,13 +72,15 @@ class _ScanPiece:
             if run.exists():  # it is written after its record
                 read = [block.read for block in group]
             else:
-                tables, counts, read = [SCHEMA.empty_table()], Counts(), []
+                judged, read = JudgedLines(judge, rejected=rejected, lists=element.source.kind != DUMP), []
                 for block in group:
-                    table, counted = self._judged(block, element.source, judge)
-                    tables.append(table)
-                    counts.add(counted)
                     read.append(block.read)
-                table = sorted_by_key(pa.concat_tables(tables))
+                    if block.lost:
+                        judged.lose(block.lost, block.first_line, block.lost_bytes)
+                    else:
+                        judged.add(block.data, block.first_line)
+                rows_of_run, counts = judged.take()
+                table = sorted_by_key(rows_of_run)
                 write_json(record, {"rows": table.num_rows, "counts": counts.to_json(), "read": read[-1]})
                 write_run(run, table)
                 fault_point("links.scanned")
@@ -91,14 +92,6 @@ class _ScanPiece:
             if total.numbers[OBJECTS] >= _NO_SUBMISSIONS_EARLY:
                 check_submissions(element.source, total)
         write_json(element.done, {"rows": rows, "counts": total.to_json()})
-
-    def _judged(self, block: Block, source: Source, judge: Judge) -> tuple[pa.Table, Counts]:
-        rejected = self.settings.outcomes != "counts"
-        if block.lost:
-            table, counts = lost_line(block.lost, block.first_line, rejected=rejected)
-            counts.numbers["lost_bytes"] = block.lost_bytes
-            return table, counts
-        return judge_lines(block.data, block.first_line, judge, rejected=rejected, lists=source.kind != DUMP)
 
 
 def _grouped(found: Iterable[Block]) -> Iterator[tuple[int, Iterator[Block]]]:
@@ -191,7 +184,7 @@ def check_submissions(source: Source, counts: Counts) -> None:
 def check_unreadable(source: Source, counts: Counts, *, accept_loss: bool) -> None:
     """Raise `LossAlarm` where more than a hundredth of a source (from 1,000 lines on) could not be read."""
     numbers = counts.numbers
-    lines, bad, lost = numbers[LINES] - numbers[BLANK], numbers[Outcome.UNREADABLE.value], numbers["lost_bytes"]
+    lines, bad, lost = numbers[LINES] - numbers[BLANK], numbers[Outcome.UNREADABLE.value], numbers[LOST_BYTES]
     if accept_loss or not counts.unreadable:
         return
     many = lines >= ALARM_ROWS and bad > UNREADABLE_LIMIT * lines

@@ -11,7 +11,7 @@ from pathlib import Path
 
 DUMP = "dump"
 
-BLOCK_BYTES = 32 << 20  # about 5,000 submissions of 2024, 25,000 of 2007
+BLOCK_BYTES = 256 << 10  # fits a processor's cache, and an allocator that keeps it; 32 MB take a third longer
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,9 @@ OBJECTS = "objects"
 SUBMISSIONS = "submissions"
 """Objects that look like submissions and not, say, like comments."""
 
+LOST_BYTES = "lost_bytes"
+"""Bytes of the file that could not be read at all."""
+
 FIRST_UNREADABLE = 20
 
 
@@ -35,7 +38,11 @@ class Counts:
         room = FIRST_UNREADABLE - len(self.unreadable)
         self.unreadable += [(before + line, reason) for line, reason in further.unreadable[:room]]
         self.numbers.update(further.numbers)
-        for month, counted in further.months.items():
+        self.add_months(further.months)
+
+    def add_months(self, further: Mapping[str, Counter[str]]) -> None:
+        """Add to `months`."""
+        for month, counted in further.items():
             self.months.setdefault(month, Counter()).update(counted)
 
     def to_json(self) -> dict[str, Any]:

@@ -7,7 +7,6 @@ are in `webtext.pipelines.links_scan`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,16 @@ import pyarrow.compute as pc
 import xxhash
 
 from webtext.corpus.outcomes import COUNTED_ONLY, Outcome
-from webtext.crawler.reddit.counts import BLANK, FIRST_UNREADABLE, LINES, OBJECTS, SUBMISSIONS, Counts, by_month
+from webtext.crawler.reddit.counts import (
+    BLANK,
+    FIRST_UNREADABLE,
+    LINES,
+    LOST_BYTES,
+    OBJECTS,
+    SUBMISSIONS,
+    Counts,
+    by_month,
+)
 from webtext.crawler.reddit.select import Judge
 from webtext.crawler.reddit.submissions import Unreadable, parse_block
 
@@ -37,75 +45,121 @@ alone (else "", null, 0, null). `score` is null where the link is followed whate
 since 1970, UTC. Lines that are only counted have no row."""
 
 _UNREADABLE = Outcome.UNREADABLE.value
+_HELD_ROWS = 50_000  # rows that are Python objects, before they become columns: 20 MB
 
 
-def judge_lines(
-    data: bytes, first_line: int, judge: Judge, *, rejected: bool = True, lists: bool = False
-) -> tuple[pa.Table, Counts]:
-    """Judge every line of a block.
+class JudgedLines:
+    """The rows and counts of some consecutive blocks of a piece, as they are judged.
 
     Args:
-        first_line: lines of the piece before this block.
         rejected: keep a row for each line that has an outcome by itself; else they are counted only.
         lists: the source is no dump but a list: a row of it may say that its link is followed whatever its karma.
-
-    Returns:
-        A table of `SCHEMA` in the order of the lines, in which `created` of an unreadable one is its number in the
-        piece, 1-based (see `with_places`); and the counts, with line numbers from this block's first on.
     """
-    parsed = parse_block(data)
-    outcomes: Counter[Outcome] = Counter()
-    submissions = objects = 0
-    keys: list[int] = []
-    texts: list[str] = []
-    ids: list[str] = []
-    subreddits: list[str | None] = []
-    scores: list[int | None] = []
-    times: list[int | None] = []
-    dropped: list[tuple[int, str, str, str, int | None]] = []
-    all_times: list[int] = []
-    all_scores: list[int] = []
-    bad: list[tuple[int, str]] = []
-    for entry in parsed.entries:
-        if isinstance(entry, Unreadable):
-            outcomes[Outcome.UNREADABLE] += 1
-            if len(bad) < FIRST_UNREADABLE:
-                bad.append((entry.line + 1, entry.reason))
-            if rejected:
-                dropped.append((entry.key, "", _UNREADABLE, entry.reason, first_line + entry.line + 1))
-            continue
-        objects += 1
-        submissions += entry.recognised
-        created, score = entry.created, entry.score
-        if created is not None and score is not None:
-            all_times.append(created)
-            all_scores.append(score)
-        outcome, key, url, detail = judge(entry)
-        if outcome is None:
-            keys.append(key)
-            texts.append(url)
-            ids.append(entry.id)
-            subreddits.append(entry.subreddit)
-            # In a dump, a score that no one recorded is no karma.
-            scores.append(score if score is not None else None if lists and entry.chosen else 0)
-            times.append(created)
-        else:
-            outcomes[outcome] += 1
-            if rejected and outcome not in COUNTED_ONLY:
-                dropped.append((key, url, outcome.value, detail, None))
-    numbers = Counter({LINES: parsed.lines, BLANK: parsed.blank, OBJECTS: objects, SUBMISSIONS: submissions})
-    numbers.update({outcome.value: count for outcome, count in outcomes.items()})
-    counts = Counts(numbers, by_month(all_times, all_scores), bad)
-    blank = [""] * len(keys)
-    kept = _table(keys, texts, blank, blank, ids, subreddits, scores, times)
-    return (pa.concat_tables([kept, _dropped(dropped)]) if dropped else kept), counts
+
+    def __init__(self, judge: Judge, *, rejected: bool = True, lists: bool = False) -> None:
+        self._judge = judge
+        self._rejected = rejected
+        self._lists = lists
+        self._tables = [SCHEMA.empty_table()]
+        self._counts = Counts()
+        self._clear()
+
+    def _clear(self) -> None:
+        # Lists of columns: a tuple a row would cost as much as all of them.
+        self._keys: list[int] = []
+        self._urls: list[str] = []
+        self._ids: list[str] = []
+        self._subreddits: list[str | None] = []
+        self._scores: list[int | None] = []
+        self._times: list[int | None] = []
+        self._gone: list[tuple[int, str, str, str, int | None]] = []
+        self._all_times: list[int] = []
+        self._all_scores: list[int] = []
+
+    def add(self, data: bytes, first_line: int) -> None:
+        """Judge every line of a block; `first_line`: lines of the piece before it."""
+        judge, lists = self._judge, self._lists
+        keys, urls, ids, subreddits = self._keys, self._urls, self._ids, self._subreddits
+        scores, times, all_times, all_scores = self._scores, self._times, self._all_times, self._all_scores
+        outcomes: Counter[Outcome] = Counter()
+        submissions = 0
+        parsed = parse_block(data)
+        before = self._counts.numbers[LINES]
+        for entry in parsed.entries:
+            if isinstance(entry, Unreadable):
+                outcomes[Outcome.UNREADABLE] += 1
+                self._unreadable(before + entry.line + 1, first_line + entry.line + 1, entry.reason, entry.key)
+                continue
+            submissions += entry.recognised
+            created, score = entry.created, entry.score
+            if created is not None and score is not None:
+                all_times.append(created)
+                all_scores.append(score)
+            outcome, key, url, detail = judge(entry)
+            if outcome is None:
+                keys.append(key)
+                urls.append(url)
+                ids.append(entry.id)
+                subreddits.append(entry.subreddit)
+                # In a dump, a score that no one recorded is no karma.
+                scores.append(score if score is not None else None if lists and entry.chosen else 0)
+                times.append(created)
+            else:
+                outcomes[outcome] += 1
+                if self._rejected and outcome not in COUNTED_ONLY:
+                    self._gone.append((key, url, outcome.value, detail, None))
+        numbers = self._counts.numbers
+        numbers[LINES] += parsed.lines
+        numbers[BLANK] += parsed.blank
+        numbers[OBJECTS] += parsed.lines - parsed.blank - outcomes[Outcome.UNREADABLE]
+        numbers[SUBMISSIONS] += submissions
+        for found, count in outcomes.items():
+            numbers[found.value] += count
+        if len(all_times) + len(self._gone) >= _HELD_ROWS:
+            self._flush()
+
+    def lose(self, reason: str, first_line: int, size: int = 0) -> None:
+        """Count a part of the source that could not be read (`size` bytes of its file): one unreadable line."""
+        numbers = self._counts.numbers
+        numbers[LINES] += 1
+        numbers[_UNREADABLE] += 1
+        numbers[LOST_BYTES] += size
+        key = xxhash.xxh3_64_intdigest(reason.encode())
+        self._unreadable(numbers[LINES], first_line + 1, reason, key)
+
+    def take(self) -> tuple[pa.Table, Counts]:
+        """What was judged so far.
+
+        Returns:
+            Rows of `SCHEMA`, in which `created` of an unreadable line is its number in the piece, 1-based (see
+            `with_places`); and the counts, whose line numbers begin with the first block's first line.
+        """
+        self._flush()
+        return pa.concat_tables(self._tables), self._counts
+
+    def _unreadable(self, line: int, line_of_piece: int, reason: str, key: int) -> None:
+        if len(self._counts.unreadable) < FIRST_UNREADABLE:
+            self._counts.unreadable.append((line, reason))
+        if self._rejected:
+            self._gone.append((key, "", _UNREADABLE, reason, line_of_piece))
+
+    def _flush(self) -> None:
+        blank = pa.repeat("", len(self._keys))
+        columns = (self._keys, self._urls, blank, blank, self._ids, self._subreddits, self._scores, self._times)
+        self._tables.append(_table(*columns))
+        if self._gone:
+            gone, number = list(zip(*self._gone, strict=True)), len(self._gone)
+            none = pa.nulls(number, pa.string())
+            self._tables.append(_table(*gone[:4], pa.repeat("", number), none, pa.repeat(0, number), gone[4]))
+        self._counts.add_months(by_month(self._all_times, self._all_scores))
+        self._clear()
 
 
-def lost_line(reason: str, first_line: int, *, rejected: bool = True) -> tuple[pa.Table, Counts]:
-    """As `judge_lines`, of a part of a source that could not be read: one unreadable line."""
-    row = (xxhash.xxh3_64_intdigest(reason.encode()), "", _UNREADABLE, reason, first_line + 1)
-    table = _dropped([row]) if rejected else SCHEMA.empty_table()
-    return table, Counts(Counter({LINES: 1, BLANK: 0, _UNREADABLE: 1}), {}, [(1, reason)])
+def judge_lines(data: bytes, judge: Judge, *, rejected: bool = True, lists: bool = False) -> tuple[pa.Table, Counts]:
+    """Judge every line of some bytes at once (`JudgedLines`)."""
+    judged = JudgedLines(judge, rejected=rejected, lists=lists)
+    judged.add(data, 0)
+    return judged.take()
 
 
 def with_places(table: pa.Table, lines_before: int, source: str) -> pa.Table:
@@ -144,12 +198,9 @@ def sorted_by_key(table: pa.Table) -> pa.Table:
     return table.take(pa.array(order))
 
 
-def _dropped(rows: Sequence[tuple[int, str, str, str, int | None]]) -> pa.Table:
-    keys, texts, outcomes, details, lines = zip(*rows, strict=True)
-    number = len(rows)
-    return _table(keys, texts, outcomes, details, [""] * number, [None] * number, [0] * number, lines)
-
-
-def _table(*columns: Sequence[Any]) -> pa.Table:
-    arrays = [pa.array(values, field.type) for values, field in zip(columns, SCHEMA, strict=True)]
+def _table(*columns: Any) -> pa.Table:
+    arrays = [
+        values.cast(field.type) if isinstance(values, pa.Array) else pa.array(values, field.type)
+        for values, field in zip(columns, SCHEMA, strict=True)
+    ]
     return pa.Table.from_arrays(arrays, schema=SCHEMA)

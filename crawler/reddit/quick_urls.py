@@ -13,9 +13,9 @@ import xxhash
 from webtext.crawler.reddit.urls import MAX_CHARACTERS, host_of, key_of_normalised, normalise, path_of
 
 # The path's characters are outside its percent-encode set, the query's outside the special-query percent-encode set
-# (WHATWG URL standard). "%", "&" (entities), "#" and backslashes have rules, and "/." may begin a dot segment.
+# (WHATWG URL standard). "%", ";" (entities), "#" and backslashes have rules, and "/." may begin a dot segment.
 _PLAIN = re.compile(
-    r"https?://([a-z0-9_.-]+)(/[A-Za-z0-9_~!$'()*+,:;=@./-]*)(\?[A-Za-z0-9_~!$()*+,:=@./-]*)?"
+    r"https?://([a-z0-9_.-]+)(/[A-Za-z0-9_~!$'()*+,:;=@./-]*)(\?[A-Za-z0-9_~!$&()*+,:=@./-]*)?"
 ).fullmatch
 # A name whose last label is letters alone is no address of any kind, and without "xn--" there is nothing that IDNA
 # could change (WHATWG URL standard, host parsing).
@@ -34,16 +34,18 @@ class Places:
 
     def __call__(self, raw: str) -> Place:
         """The place of a posted URL. Raises `UnusableURL` as `normalise`."""
-        found = _PLAIN(raw)
-        if found is not None and "/." not in raw and len(raw) <= MAX_CHARACTERS:
+        # Reddit's own escaping; what is escaped twice has a ";" left, which no plain query has.
+        text = raw.replace("&amp;", "&") if "&" in raw else raw
+        found = _PLAIN(text)
+        if found is not None and "/." not in text and len(text) <= MAX_CHARACTERS:
             host, path, query = found.groups()
             name = self._names.get(host)
             if name is None:
                 name = self._name(host)
             if name:
                 if query is None:
-                    return raw, xxhash.xxh3_64_intdigest((name + path.rstrip("/")).encode()), host, path
-                return raw, key_of_normalised(raw), host, path
+                    return text, xxhash.xxh3_64_intdigest((name + path.rstrip("/")).encode()), host, path
+                return text, key_of_normalised(text), host, path
         return place_of(raw)
 
     def _name(self, host: str) -> str:

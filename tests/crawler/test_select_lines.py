@@ -9,14 +9,16 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from webtext.corpus.config import LinksSettings
 from webtext.corpus.schemas import LINKS, OUTCOMES
+from webtext.crawler.reddit import lines as judging
 from webtext.crawler.reddit.counts import Counts
 from webtext.crawler.reddit.decisions import decide_lines, decide_lines_slowly
-from webtext.crawler.reddit.lines import SCHEMA, judge_lines, lost_line, sorted_by_key, with_places
+from webtext.crawler.reddit.lines import SCHEMA, JudgedLines, judge_lines, sorted_by_key, with_places
 from webtext.crawler.reddit.select import Judge
 from webtext.crawler.reddit.urls import url_key
 
@@ -24,11 +26,11 @@ SHA = "0123456789abcdef" * 4
 DEFAULTS = LinksSettings()
 
 
-def lines_of(*records: dict[str, Any] | bytes, first_line: int = 0, **more: bool) -> tuple[pa.Table, Counts]:
+def lines_of(*records: dict[str, Any] | bytes, **more: bool) -> tuple[pa.Table, Counts]:
     data = b"".join(
         (record if isinstance(record, bytes) else json.dumps(record).encode()) + b"\n" for record in records
     )
-    return judge_lines(data, first_line, Judge(DEFAULTS), **more)
+    return judge_lines(data, Judge(DEFAULTS), **more)
 
 
 def decided(table: pa.Table, settings: LinksSettings = DEFAULTS) -> tuple[pa.Table, pa.Table]:
@@ -89,7 +91,9 @@ def test_lines_that_have_an_outcome_by_themselves_may_be_counted_only() -> None:
 
 
 def test_an_unreadable_line_can_be_found_again() -> None:
-    table, counts = lines_of({}, b"[]", first_line=1_000)
+    judged = JudgedLines(Judge(DEFAULTS))
+    judged.add(b"{}\n[]\n", 1_000)
+    table, counts = judged.take()
     assert counts.unreadable == [(2, "no JSON object")]
     placed = with_places(table, 50_000, SHA)
     assert "no JSON object: line 51002 of the dump with sha256 0123456789abcdef" in placed["detail"].to_pylist()
@@ -99,12 +103,33 @@ def test_an_unreadable_line_can_be_found_again() -> None:
 
 
 def test_what_is_lost_of_a_source_is_an_unreadable_line() -> None:
-    table, counts = lost_line("is cut off at byte 7", 10)
-    assert with_places(table, 0, SHA)["detail"].to_pylist() == [
-        "is cut off at byte 7: line 11 of the dump with sha256 0123456789abcdef"
-    ]
-    assert (counts.numbers["lines"], counts.numbers["unreadable"]) == (1, 1)
-    assert lost_line("is cut off at byte 7", 10, rejected=False)[0].num_rows == 0
+    for rejected in (True, False):
+        judged = JudgedLines(Judge(DEFAULTS), rejected=rejected)
+        judged.add(b"{}\n{}\n", 10)
+        judged.lose("is cut off at byte 7", 12, 400)
+        judged.add(b"{}\n[]", 13)
+        table, counts = judged.take()
+        placed = with_places(table.filter(pc.equal(table["outcome"], "unreadable")), 0, SHA)
+        where = "of the dump with sha256 0123456789abcdef"
+        assert placed["detail"].to_pylist() == [
+            f"is cut off at byte 7: line 13 {where}", f"no JSON object: line 15 {where}"
+        ][: 2 * rejected]  # fmt: skip
+        assert counts.unreadable == [(3, "is cut off at byte 7"), (5, "no JSON object")]
+        assert (counts.numbers["lines"], counts.numbers["unreadable"], counts.numbers["lost_bytes"]) == (5, 2, 400)
+
+
+@given(st.lists(st.sampled_from([record("http://x.example/"), record("http://y.example/", over_18=True), b"{", b""])))
+def test_blocks_judged_together_are_judged_as_one(lines: list[dict[str, Any] | bytes]) -> None:
+    whole, counts = lines_of(*lines)
+    for held in (1, 3, 1_000):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(judging, "_HELD_ROWS", held)
+            judged = JudgedLines(Judge(DEFAULTS))
+            for number, line in enumerate(lines):
+                judged.add((line if isinstance(line, bytes) else json.dumps(line).encode()) + b"\n", number)
+            table, total = judged.take()
+        assert total == counts
+        assert sorted_by_key(table) == sorted_by_key(whole)
 
 
 def test_counts_of_parts_add_up_to_those_of_the_whole() -> None:

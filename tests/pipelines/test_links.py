@@ -22,6 +22,7 @@ from webtext.corpus.outcomes import LossAlarm, Stage
 from webtext.corpus.schemas import LINKS, OUTCOMES
 from webtext.corpus.stages import StageRun, stage_manifest
 from webtext.crawler.reddit.dumps import find_sources
+from webtext.crawler.reddit.lines import JudgedLines
 from webtext.crawler.reddit.urls import url_key
 from webtext.pipelines import links as stage
 from webtext.pipelines import links_decide, links_gather, links_scan
@@ -286,13 +287,13 @@ def test_runs_that_are_there_are_not_parsed_again(tmp_path: Path, monkeypatch: p
         make(tmp_path / "corpus", [dump])
     monkeypatch.delenv("WEBTEXT_FAULT")
     first_lines = []
-    judge_lines = links_scan.judge_lines
+    add = JudgedLines.add
 
-    def judged(data: bytes, first_line: int, *rest: Any, **more: Any) -> Any:
+    def judged(self: JudgedLines, data: bytes, first_line: int) -> None:
         first_lines.append(first_line)
-        return judge_lines(data, first_line, *rest, **more)
+        add(self, data, first_line)
 
-    monkeypatch.setattr(links_scan, "judge_lines", judged)
+    monkeypatch.setattr(JudgedLines, "add", judged)
     make(tmp_path / "corpus", [dump])
     assert first_lines and min(first_lines) > 20
 
