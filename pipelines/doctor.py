@@ -1,4 +1,4 @@
-"""`webtext doctor`: looking through sources of submissions, several at a time. It makes no stage and needs no corpus."""
+"""`webtext doctor`: looking through sources of submissions, several at a time. It makes no stage, needs no corpus."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import msgspec
 from webtext.corpus.files import read_json, write_bytes, write_json
 from webtext.crawler.reddit import dumps
 from webtext.crawler.reddit.blocks import DUMP, Piece, Source
-from webtext.crawler.reddit.doctor import PieceCounts, count_blocks
+from webtext.crawler.reddit.doctor import PieceCounts, count_block
 from webtext.crawler.reddit.findings import FileFindings, Findings
 from webtext.crawler.reddit.sources import blocks, pieces
 from webtext.pipelines.engine import Engine, guarded, spread
@@ -57,10 +57,11 @@ class _Count:
     min_karma: int
 
     def __call__(self, element: _Element) -> None:
-        counts = PieceCounts()
-        for counts, read in count_blocks(blocks(element.source, element.piece), self.min_karma):
-            write_json(element.path.with_suffix(".read"), read)
-        write_bytes(element.path, msgspec.json.encode(counts))
+        total = PieceCounts()
+        for block in blocks(element.source, element.piece):
+            total.add(count_block(block, self.min_karma))
+            write_json(element.path.with_suffix(".read"), block.read)
+        write_bytes(element.path, msgspec.json.encode(total))
 
 
 def _read(elements: Sequence[_Element]) -> int:

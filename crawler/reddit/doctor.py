@@ -7,7 +7,7 @@ It reads lines as `webtext.crawler.reddit.submissions` does, and looks at more o
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -110,14 +110,6 @@ class PieceCounts:
         self.lost += other.lost
         for month, counts in other.months.items():
             self.months.setdefault(month, MonthCounts()).add(counts)
-
-
-def count_blocks(blocks: Iterable[Block], min_karma: int) -> Iterator[tuple[PieceCounts, int]]:
-    """Count the blocks of a piece; after each the counts so far, and the bytes of the file read so far."""
-    counts = PieceCounts()
-    for block in blocks:
-        counts.add(count_block(block, min_karma))
-        yield counts, block.read
 
 
 def count_block(block: Block, min_karma: int) -> PieceCounts:

@@ -76,13 +76,13 @@ class Findings:
 
     def __str__(self) -> str:
         """A table of 80 columns, and what is wrong below it."""
-        bad = {month: 0 for month in self.months}
+        bad = dict.fromkeys(self.months, 0)
         cut = dict.fromkeys(self.months, False)
         for file in self.files:
             bad[file.month] = bad.get(file.month, 0) + file.counts.unreadable
             cut[file.month] = cut.get(file.month, False) or bool(file.damage)
-        head = f"{'month':<7} {'lines':>12} {'bad':>6} whole  null {'mean':>8} {f'≥{self.min_karma}':>6}  nsfw  link {'age':>8}"
-        lines = [head]
+        enough = f"≥{self.min_karma}"
+        lines = [f"month   {'lines':>12} {'bad':>6} whole  null {'mean':>8} {enough:>6}  nsfw  link {'age':>8}"]
         for name in sorted(bad):
             counts = self.months.get(name, MonthCounts())
             null = max(counts.nulls.get("url", 0), counts.nulls.get("score", 0))

@@ -1,7 +1,7 @@
 """Listings of Reddit's own API as sources: `reddit:/r/NAME/new`, `reddit:/r/NAME/top?t=year`, `reddit:/domain/HOST/new`
 
 An answer cannot be had a second time, so what was gathered is kept: CORPUS/listings/NAME-SHA256.ndjson, one submission
-a line as the API gave it, an ordinary source from then on. A gathering that was interrupted goes on after its last page.
+a line as the API gave it, an ordinary source from then on. An interrupted gathering goes on after its last page.
 The requests are made by `webtext.crawler.reddit.listing_process`, in a process of its own.
 
 Sources: reddit.com/dev/api (listings: limit, after; escaping of responses), github.com/reddit-archive/reddit/wiki/API

@@ -24,6 +24,7 @@ from webtext.corpus.errors import WebtextError
 _READ = 1 << 20
 _TRIES = 5
 _TIMEOUT = 60.0  # seconds without a byte
+_STORE_SECONDS = 20
 GOES_ON = "what was copied is kept; the same command goes on where it was"
 
 
@@ -147,6 +148,9 @@ def _file_system(address: str) -> tuple[Any, str]:
     from pyarrow import ArrowInvalid
     from pyarrow.fs import FileSystem, FSSpecHandler, PyFileSystem
 
+    if address.lower().startswith(("gs://", "gcs://")) and "retry_limit_seconds" not in address:
+        # By default the store is tried for 15 minutes, in which nothing can stop it.
+        address += f"{'&' if '?' in address else '?'}retry_limit_seconds={_STORE_SECONDS:d}"
     try:
         system, path = FileSystem.from_uri(address)
     except ArrowInvalid:

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from webtext.crawler.reddit.blocks import Block
-from webtext.crawler.reddit.doctor import NULLABLE, MonthCounts, PieceCounts, count_block, count_blocks
+from webtext.crawler.reddit.doctor import NULLABLE, MonthCounts, PieceCounts, count_block
 from webtext.crawler.reddit.findings import FileFindings, Findings
 
 JANUARY = 1_735_689_600  # 2025-01-01
@@ -38,7 +38,8 @@ def month(**fields: Any) -> MonthCounts:
 
 
 def test_submissions_are_counted_in_the_month_of_their_posting() -> None:
-    found = count(line(), line(created_utc="1735689599"), line(created_utc=1_738_367_999.5), line(created_utc=0), line(created_utc=None))  # fmt: skip
+    times = (JANUARY, "1735689599", 1_738_367_999.5, 0, None)
+    found = count(*(line(created_utc=time) for time in times))
     assert {name: counts.lines for name, counts in found.months.items()} == {"2024-12": 1, "2025-01": 2, "none": 2}
 
 
@@ -91,9 +92,10 @@ def test_unreadable_lines_are_counted_with_line_offset_and_reason() -> None:
 def test_a_piece_is_the_sum_of_its_blocks() -> None:
     lines = [line(score=number, retrieved_on=JANUARY + number) if number % 7 else b"?" for number in range(100)]
     whole = count(*lines)
-    cut = [Block(0, 0, b"\n".join(lines[:40]) + b"\n", 5), Block(1, 40, b"", 5, "gone"), Block(2, 41, b"\n".join(lines[40:]), 9)]  # fmt: skip
-    (*_, (parts, read)) = count_blocks(cut, 3)
-    assert (parts.months, parts.lines, parts.unreadable, read) == (whole.months, 100, 15, 9)
+    parts = count(*lines[:40])
+    parts.add(count_block(Block(1, 40, b"", 5, "gone"), 3))
+    parts.add(count(*lines[40:]))
+    assert (parts.months, parts.lines, parts.unreadable) == (whole.months, 100, 15)
     assert parts.first == whole.first
     assert parts.lost == ["gone"]
 
@@ -136,9 +138,9 @@ def test_the_table_fits_80_columns_and_says_what_is_wrong() -> None:
         lines=38_123_456, unreadable=4, first=[(17, 30_112, "not JSON")],
         months={
             "2023-07": month(lines=3_000, scored=3_000, score_sum=30_600, at_least=600, at_least_3=600, links=1_000),
-            "2023-08": month(lines=38_120_452, scored=38_000_000, score_sum=38_380_000, at_least=38_000, at_least_3=38_000,
-                             nsfw=17_000_000, links=12_000_000, nulls={"url": 8_767_703, "domain": 8_767_703},
-                             ages={13: 38_000_000}),
+            "2023-08": month(lines=38_120_452, scored=38_000_000, score_sum=38_380_000, at_least=38_000,
+                             at_least_3=38_000, nsfw=17_000_000, links=12_000_000,
+                             nulls={"url": 8_767_703, "domain": 8_767_703}, ages={13: 38_000_000}),
         },
     )  # fmt: skip
     text = str(findings(counts, damage="is cut off at byte 12"))

@@ -40,8 +40,8 @@ def test_a_hole_stops_and_says_what_to_do() -> None:
     with pytest.raises(LossAlarm) as caught:
         check_months(months, where="RS.zst", accept_loss=False)
     assert str(caught.value) == (
-        "RS.zst: 2023-08 is a known hole: scores were taken at posting (mean 1.01): only 0.2% of 10,000 submissions have "
-        "a karma of 3, and 1 more such month(s)\n"
+        "RS.zst: 2023-08 is a known hole: scores were taken at posting (mean 1.01): only 0.2% of 10,000 submissions "
+        "have a karma of 3, and 1 more such month(s)\n"
         "  take a dump whose scores were read later, or run the same command with --accept-loss"
     )
     check_months(months, where="RS.zst", accept_loss=True)

@@ -141,7 +141,8 @@ def test_a_parquet_file_by_the_names_of_its_columns(tmp_path: Path) -> None:
     )  # fmt: skip
     pq.write_table(table, tmp_path / "urls.parquet")
     assert rows(tmp_path / "urls.parquet") == [
-        {"url": A, "score": 5, "created_utc": 1_735_776_000}, chosen(B), {"score": 1, "created_utc": 1_735_776_000, "url": ""},
+        {"url": A, "score": 5, "created_utc": 1_735_776_000}, chosen(B),
+        {"score": 1, "created_utc": 1_735_776_000, "url": ""},
     ]  # fmt: skip
 
 
