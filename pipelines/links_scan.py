@@ -141,7 +141,7 @@ def scan_sources(
             return spread(pipeline, "links: scan", todo) | "scan" >> beam.Map(scan)
 
         total = sum(element.piece.stop - element.piece.start for element in todo) >> 20
-        workers = min(engine.workers, len(todo), _workers_for_memory(todo))
+        workers = min(engine.workers, len(todo), workers_for_memory(element.source for element in todo))
         replace(engine, workers=workers).run(
             "links: scan", build, total=total or None, made=lambda: _read(todo) >> 20, unit="MB"
         )
@@ -202,15 +202,18 @@ def _scans(run: StageRun, source: Source) -> list[_Scan]:
     return [_Scan(source, piece, run.work / "runs" / source.sha256) for piece in pieces(source)]
 
 
-def _workers_for_memory(todo: Sequence[_Scan]) -> int:
-    """How many workers the machine's memory allows, each with its decoder's window: it shapes speed alone."""
-    needs = {element.source.sha256: element.source for element in todo if element.source.kind == DUMP}
-    need = max((dumps.memory(source) for source in needs.values()), default=0) + READER_MEMORY
-    available = int(psutil.virtual_memory().available)
-    number = available // need
-    if number < 1:
-        say(f"links: a reader needs {need >> 20:,} MB of memory, and {available >> 20:,} MB are free")
-    return max(1, number)
+def workers_for_memory(sources: Iterable[Source]) -> int:
+    """How many readers the free memory allows, each with the window of its decoder: at least one."""
+    windows = {source.sha256: dumps.memory(source) for source in sources if source.kind == DUMP}
+    need = max(windows.values(), default=0) + READER_MEMORY
+    free = _free_memory()
+    if free < need:
+        say(f"a reader of these dumps may need {need >> 20:,} MB of memory, and {free >> 20:,} MB are free")
+    return max(1, free // need)
+
+
+def _free_memory() -> int:
+    return int(psutil.virtual_memory().available)
 
 
 def _read(scans: Sequence[_Scan]) -> int:

@@ -46,7 +46,7 @@ _URLS = st.one_of(
 
 
 @given(_URLS)
-@settings(max_examples=1_000)
+@settings(max_examples=1_000, deadline=None)
 @example("http://www.com/")
 @example("http://x.com\n")
 @example("http://x.com/a\n")
