@@ -17,6 +17,7 @@ from webtext.crawler.reddit.doctor import PieceCounts, count_block
 from webtext.crawler.reddit.findings import FileFindings, Findings
 from webtext.crawler.reddit.sources import blocks, pieces
 from webtext.pipelines.engine import Engine, guarded, spread
+from webtext.pipelines.links_scan import workers_for_memory
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,9 @@ def examine(sources: Sequence[Source], *, min_karma: int, engine: Engine) -> Fin
             return spread(pipeline, "doctor", todo) | "count" >> beam.Map(count)
 
         total = sum(source.size for source in sources) >> 20
-        smaller = Engine(min(engine.workers, len(todo)), engine.corpus)
-        smaller.run("doctor", build, total=total or None, made=lambda: _read(todo) >> 20, unit="MB")
+        workers = min(engine.workers, len(todo), workers_for_memory(sources))
+        readers = Engine(workers, engine.corpus)
+        readers.run("doctor", build, total=total or None, made=lambda: _read(todo) >> 20, unit="MB")
         return Findings(
             min_karma, [_findings(source, of_source) for source, of_source in zip(sources, elements, strict=True)]
         )
