@@ -7,6 +7,7 @@ It reads lines as `webtext.crawler.reddit.submissions` does, and looks at more o
 from __future__ import annotations
 
 import json
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -158,13 +159,14 @@ def _reread(line: bytes) -> _Record | str | None:
 def _by_month(records: Sequence[_Record], min_karma: int) -> dict[str, MonthCounts]:
     if not records:
         return {}
-    created = _numbers([record.created_utc for record in records])
+    column = {name: list(map(operator.attrgetter(name), records)) for name in NULLABLE}
+    created = _numbers(column["created_utc"])
     created[~((created > 0) & (created <= _LATEST))] = np.nan
-    score = _numbers([record.score for record in records])
+    score = _numbers(column["score"])
     age = _numbers([_read_on(record) for record in records]) - created
-    nsfw = np.array([record.over_18 is True for record in records])
-    link = np.array([not record.is_self and bool(record.url) for record in records])
-    nulls = {name: np.array([getattr(record, name) is None for record in records]) for name in NULLABLE}
+    nsfw = np.array([value is True for value in column["over_18"]])
+    link = np.array([not is_self and bool(url) for is_self, url in zip(column["is_self"], column["url"], strict=True)])
+    nulls = {name: np.array([value is None for value in column[name]]) for name in NULLABLE if None in column[name]}
     # datetime64 knows the calendar: months since 1970, -1 for none.
     month = np.where(np.isnan(created), 0, created).astype("datetime64[s]").astype("datetime64[M]").astype(np.int64)
     month[np.isnan(created)] = -1
