@@ -18,12 +18,13 @@ import zstandard
 LAYOUTS = {
     "2005": {"length": 1_400, "self": 0.0, "media": 0.05, "nsfw": 0.01},
     "2013": {"length": 1_400, "self": 0.42, "media": 0.30, "nsfw": 0.10},
-    "2024": {"length": 3_000, "self": 0.40, "media": 0.36, "nsfw": 0.45},
+    "2024": {"length": 4_300, "self": 0.40, "media": 0.36, "nsfw": 0.45},
 }
 _LONG = [
     "all_awardings", "allow_live_comments", "approved_at_utc", "approved_by", "archived", "author_flair_css_class",
     "author_flair_richtext", "author_flair_text", "author_flair_type", "author_is_blocked", "author_premium",
-    "awarders", "banned_at_utc", "banned_by", "brand_safe", "can_gild", "can_mod_post", "category", "clicked", "content_categories",
+    "awarders", "banned_at_utc", "banned_by", "brand_safe", "can_gild", "can_mod_post", "category", "clicked",
+    "content_categories",
     "contest_mode", "discussion_type", "distinguished", "downs", "edited", "gilded", "gildings", "hidden", "hide_score",
     "is_created_from_ads_ui", "is_crosspostable", "is_meta", "is_original_content", "is_robot_indexable", "likes",
     "link_flair_background_color", "link_flair_css_class", "link_flair_richtext", "link_flair_text", "link_flair_type",
@@ -93,13 +94,26 @@ def records(layout: str, seed: int) -> Iterator[dict[str, Any]]:
                 "url_overridden_by_dest": url, "created": float(created), "upvote_ratio": chance.randint(50, 100) / 100,
                 "retrieved_on": created + chance.getrandbits(8), "subreddit_name_prefixed": f"r/{subreddit}",
             }  # fmt: skip
-            if not is_self:
-                record["preview"] = {"images": [
-                    {"id": f"{chance.getrandbits(200):x}", "variants": {}, "source": {
-                        "url": f"https://external-preview.example/{chance.getrandbits(160):x}.jpg?s={chance.getrandbits(160):x}",
-                        "width": chance.getrandbits(11), "height": chance.getrandbits(11)}}
-                ], "enabled": False}  # fmt: skip
+            if not is_self and chance.random() < 0.8:
+                preview = {"id": f"{chance.getrandbits(200):x}", **_sizes(chance, name), "variants": {}}
+                if record["over_18"]:
+                    preview["variants"] = {"obfuscated": _sizes(chance, name), "nsfw": _sizes(chance, name)}
+                record["preview"] = {"images": [preview], "enabled": False}
         yield dict(sorted(record.items()))
+
+
+def _sizes(chance: random.Random, name: str) -> dict[str, Any]:
+    """A picture's addresses in seven sizes, each signed anew."""
+    picture = chance.getrandbits(120)
+    sizes = [
+        {
+            "url": f"https://external-preview.example/{picture:x}.jpg?width={width}&amp;crop=smart&amp;auto=webp&amp;"
+            f"s={chance.getrandbits(160):040x}",
+            "width": width, "height": width * 9 // 16,
+        }
+        for width in (108, 216, 320, 640, 960, 1080, 1600)
+    ]  # fmt: skip
+    return {"source": sizes[-1], "resolutions": sizes[:-1]}
 
 
 def write_dump(path: Path, layout: str, megabytes: int, *, seed: int = 1, level: int = 6) -> int:

@@ -149,6 +149,7 @@ def scan_sources(
     for source in sources:
         check_submissions(source, counts[source.sha256])
         check_unreadable(source, counts[source.sha256], accept_loss=accept_loss)
+        _say_unreadable(source, counts[source.sha256])
     return [
         Scanned(source, counts[source.sha256], tuple(_runs(scans[source.sha256])), _rows(scans[source.sha256]))
         for source in sources
@@ -200,6 +201,12 @@ def check_unreadable(source: Source, counts: Counts, *, accept_loss: bool) -> No
 
 def _scans(run: StageRun, source: Source) -> list[_Scan]:
     return [_Scan(source, piece, run.work / "runs" / source.sha256) for piece in pieces(source)]
+
+
+def _say_unreadable(source: Source, counts: Counts) -> None:
+    if counts.unreadable:
+        number, (line, reason) = counts.numbers[Outcome.UNREADABLE.value], counts.unreadable[0]
+        say(f"links: {source.path.name}: {number:,} unreadable, the first is line {line:,}: {reason}")
 
 
 def workers_for_memory(sources: Iterable[Source]) -> int:
