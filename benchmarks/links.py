@@ -26,7 +26,7 @@ import numpy as np
 import psutil
 
 sys.path.insert(0, str(Path(__file__).parent))
-from links_data import LAYOUTS, records, write_dump  # noqa: E402
+from links_data import LAYOUTS, records, write_dump
 
 HERE = Path(__file__).parent
 
