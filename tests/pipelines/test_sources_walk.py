@@ -60,6 +60,7 @@ def contents(corpus: Path) -> list[Any]:
     return [links, read_parquet(corpus / "outcomes/links-00000.parquet", OUTCOMES).to_pylist()]
 
 
+@pytest.mark.slow
 def test_the_same_rows_in_any_form_are_the_same_links(tmp_path: Path) -> None:
     found = {}
     for name, path in written(tmp_path).items():
