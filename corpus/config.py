@@ -50,8 +50,19 @@ class LinksSettings:
     )  # fmt: skip
     nsfw: bool = setting(False, "follow links of submissions marked over 18")
     removed: bool = setting(False, "follow links of submissions that moderators or Reddit removed")
+    media: bool = setting(False, "follow links to images, videos and sound, and to the hosts of such")
+    reddit: bool = setting(False, "follow links to Reddit's own pages; self posts are such links")
+    wikipedia: bool = setting(False, "follow links to Wikipedia")
+    crossposts: bool = setting(True, "count a crosspost to the link of the submission it repeats; false: leave it out")
+    only_domains: tuple[str, ...] = setting((), "registered domains or hosts; if any, no other links are followed")
+    only_subreddits: tuple[str, ...] = setting((), "subreddits; if any, no others' submissions are read")
     block_domains: tuple[str, ...] = setting((), "registered domains or hosts whose links are not followed")
     block_subreddits: tuple[str, ...] = setting((), "subreddits whose submissions are not read")
+    block_endings: tuple[str, ...] = setting((), 'endings of paths that are not followed, like ".pdf"')
+    outcomes: str = setting(
+        "auto", "a row for each line that is not kept (all), or their counts only; auto: all up to 10 million rows",
+        choices=("auto", "all", "counts"),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,9 @@ POINTS: tuple[str, ...] = (
     "stage.moved",  # one file has moved to its final name
     "stage.published",  # manifest written, work/ not yet cleared
     "links.scanned",  # one piece of a dump scanned and written
+    "links.gathered",  # one line file of a source written
     "links.decided",  # one key range decided and written
+    "listing.page",  # a page of a listing written, its cursor not yet
     "crawl.claimed",  # rows claimed in the ledger, not yet requested
     "crawl.appended",  # a page's records appended, not synced
     "crawl.synced",  # segment synced, states not committed

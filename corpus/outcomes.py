@@ -116,7 +116,7 @@ ALARM_ROWS = 1_000  # below this many rows a share says little
 ALARM_LIMITS: Mapping[tuple[Stage, Outcome], float] = {
     # 2.8 M real links: 8.5 % exact duplicates, 1.24 % more after canonicalisation (findings); popular links repeat.
     (Stage.LINKS, Outcome.DUPLICATE_URL): 0.60,
-    (Stage.LINKS, Outcome.UNREADABLE): 0.05,
+    (Stage.LINKS, Outcome.UNREADABLE): 0.01,
     (Stage.LINKS, Outcome.UNUSABLE_URL): 0.10,
     # NSFW posts are 44-47 % of all in 2022-24 (findings).
     (Stage.LINKS, Outcome.NSFW): 0.70,

@@ -8,13 +8,16 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from webtext.corpus.files import identity_of
+from webtext.corpus.files import identity_of, os_errors, write_bytes
 from webtext.demo.answers import NOT_FOUND, Answer, Place
 from webtext.demo.articles import Article
-from webtext.demo.dump import Dump
+from webtext.demo.dump import DUMP_NAME, Dump
 from webtext.demo.registry import Check, Registry, all_of, ends_as
 from webtext.demo.templates import COMMENTS, READERS, TEMPLATES, Page
+
+LIST_NAME = "reading-list.txt"
 
 FOUND = 10
 """The score of a planted submission where nothing is said: more than the least karma, less than an article has."""
@@ -36,6 +39,8 @@ class DemoWeb:
     answers: dict[tuple[str, str], tuple[Answer, ...]] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     dump: Dump = field(default_factory=Dump)
+    chosen: list[str] = field(default_factory=list)
+    """The lines of a URL list that goes beside the dump."""
     facts: Registry = field(default_factory=Registry)
     articles: dict[str, Article] = field(default_factory=dict)
     """The article of each page of an ordinary site, by address."""
@@ -106,7 +111,17 @@ class DemoWeb:
             [host, target, [[answer.status, answer.headers, answer.body.hex(), answer.manner.name] for answer in given]]
             for (host, target), given in sorted(self.answers.items())
         ]
-        return identity_of([answers, sorted(self.names.items()), self.dump.data().hex()])
+        return identity_of([answers, sorted(self.names.items()), self.dump.data().hex(), self.chosen])
+
+    def write_sources(self, folder: Path) -> tuple[Path, Path]:
+        """Write the dump and the URL list where they do not lie yet; their paths."""
+        self.dump.write(folder / DUMP_NAME)
+        path, data = folder / LIST_NAME, "".join(f"{line}\n" for line in self.chosen).encode()
+        with os_errors(path):
+            there = path.exists() and path.read_bytes() == data
+        if not there:
+            write_bytes(path, data)
+        return folder / DUMP_NAME, path
 
 
 def build_sites(web: DemoWeb, articles: list[Article], hosts: int) -> None:

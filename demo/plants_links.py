@@ -1,9 +1,11 @@
-"""Facts about what the dump says: spellings, karma, and lines that are no link."""
+"""Facts about what dump and URL list say: spellings, karma, lines that are no link, links that someone chose."""
 
 from __future__ import annotations
 
+from webtext.api import doctor
 from webtext.corpus.outcomes import Stage
-from webtext.demo.finished import DOCUMENT
+from webtext.demo.dump import DUMP_NAME
+from webtext.demo.finished import DOCUMENT, Finished
 from webtext.demo.pages import DemoWeb
 from webtext.demo.registry import all_of, counted, ends_as, never_asked, one_link
 
@@ -14,6 +16,8 @@ def plant(web: DemoWeb) -> None:
     _karma(web)
     _not_followed(web)
     _no_links(web)
+    _chosen(web)
+    _doctor(web)
 
 
 def _spellings(web: DemoWeb) -> None:
@@ -120,3 +124,29 @@ def _no_links(web: DemoWeb) -> None:
         ("unreadable", "lines that are no object"),
     ):
         web.expect(f"{what} are counted, every one", counted(Stage.LINKS, outcome, dump.planted[outcome]))
+
+
+def _chosen(web: DemoWeb) -> None:
+    """What a URL list without karma says, beside the dump."""
+    alone = web.page("chosen.example", "/only-in-the-list")
+    loved_by_one = web.page("chosen.example", "/hardly-loved")
+    web.post(loved_by_one, score=1)
+    private, wikipedia = "http://192.168.0.7/notes", "https://de.m.wikipedia.org/wiki/Regenschirm"
+    web.chosen += ["# what I want to keep", alone, "", loved_by_one, f"{loved_by_one}#top", private, wikipedia]
+    web.expect("a URL list's links are followed, whatever their karma", ends_as(DOCUMENT, alone, loved_by_one), alone)
+    web.expect(
+        "a URL list cannot choose what must not be followed",
+        all_of(ends_as("private-address", private), ends_as("wikipedia", wikipedia)),
+        private,
+    )
+
+
+def _doctor(web: DemoWeb) -> None:
+    def check(finished: Finished) -> str:
+        lines, unreadable = len(web.dump.lines), web.dump.planted["unreadable"]
+        found = doctor(finished.corpus.parent / DUMP_NAME, workers=1)
+        (file,) = found.files
+        told = (file.counts.lines, file.counts.unreadable, file.damage, file.month)
+        return "" if told == (lines, unreadable, "", "2025-01") else f"doctor says {told}"
+
+    web.expect("webtext doctor finds the dump whole, and every unreadable line in it", check)

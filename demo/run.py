@@ -14,16 +14,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from webtext.api import Corpus
+from webtext.api import Corpus, doctor
 from webtext.corpus.config import CONFIG_NAME, store_values
 from webtext.corpus.errors import ChangedSettings, WebtextError
 from webtext.corpus.files import os_errors, read_json, write_json
 from webtext.corpus.interrupts import stop_signals
+from webtext.corpus.progress import say
 from webtext.demo import show
 from webtext.demo.build import Size, build_web
 from webtext.demo.dump import DUMP_NAME
 from webtext.demo.finished import Finished
-from webtext.demo.pages import DemoWeb
+from webtext.demo.pages import LIST_NAME, DemoWeb
 from webtext.demo.registry import Broken
 from webtext.demo.server import WebServer, read_log
 
@@ -86,7 +87,7 @@ def run_demo(folder: Path, *, size: Size | None = None, result: Callable[[str], 
         )
         web = build_web(size)
         _claim(folder, web, size)
-        web.dump.write(folder / DUMP_NAME)
+        web.write_sources(folder)
         posts = len(web.dump.lines)
         show.note(
             f"{len(web.answers):,} addresses on {len(web.names)} hosts, {posts:,} lines in the dump, "
@@ -122,7 +123,7 @@ def run_demo(folder: Path, *, size: Size | None = None, result: Callable[[str], 
 
 
 def build_corpus(folder: Path, web: DemoWeb, size: Size) -> tuple[Corpus, Mapping[tuple[str, str], int]]:
-    """The five stages over a web whose dump lies in `folder`.
+    """The five stages over a web whose dump and URL list lie in `folder`.
 
     Returns:
         The corpus, and how often the server was asked for each (host, target).
@@ -133,8 +134,12 @@ def build_corpus(folder: Path, web: DemoWeb, size: Size) -> tuple[Corpus, Mappin
     # There is no flag for these: some hosts of the little web never answer, and one sends a page without an end.
     store_values(path / CONFIG_NAME, "crawl", {"timeout": size.timeout, "max_bytes": size.max_bytes})
     show.note(f"{CONFIG_NAME}: crawl.timeout = {size.timeout:g}, crawl.max_bytes = {size.max_bytes}")
-    show.command("links", path, folder / DUMP_NAME, "--workers", WORKERS)
-    corpus.links(folder / DUMP_NAME, workers=WORKERS)
+    dump, reading_list = folder / DUMP_NAME, folder / LIST_NAME
+    show.command("doctor", dump, "--workers", 1)
+    for line in str(doctor(dump, workers=1)).splitlines():
+        say(line)
+    show.command("links", path, dump, reading_list, "--workers", WORKERS)
+    corpus.links(dump, reading_list, workers=WORKERS)
     show.command("crawl", path, "--delay", size.delay)
     server = WebServer(web, folder / REQUESTS)
     with os_errors(folder / REQUESTS), server.running():

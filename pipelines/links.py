@@ -1,42 +1,38 @@
-"""The stage links: from dumps to the links that are followed, and the fate of every other line.
+"""The stage links: from dumps and lists to the links that are followed, and the fate of every other line.
 
-First every line of a dump is judged and kept in line files (`webtext.pipelines.links_scan`). They stay in the corpus:
-a link's karma depends on all dumps, so next month's is decided together with the lines of the earlier ones, which are
-not read again. Then the lines are grouped by key and decided, one range of keys at a time. Memory is bounded by a
-block of a dump and a range of keys.
+First every line of a source is judged (`webtext.pipelines.links_scan`) and kept in line files
+(`webtext.pipelines.links_gather`). They stay in the corpus: a link's karma depends on all sources, so next month's dump
+is decided together with the lines of the earlier ones, which are not read again. Then all lines are decided, one range
+of keys at a time (`webtext.pipelines.links_decide`). Memory is bounded by a block of a source and a range of keys.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from webtext.corpus.config import LinksSettings
-from webtext.corpus.errors import ChangedSettings, DamagedFile, WebtextError
-from webtext.corpus.faults import fault_point
-from webtext.corpus.files import file_sha256, open_parquet, read_json, write_json, write_parquet
+from webtext.corpus.errors import Balance, ChangedSettings, DamagedFile, WebtextError
+from webtext.corpus.files import file_sha256, read_json
 from webtext.corpus.manifests import Manifest
-from webtext.corpus.outcomes import COUNTED_ONLY
+from webtext.corpus.outcomes import COUNTED_ONLY, Outcome, Stage
+from webtext.corpus.outcomes import OUTCOMES as OUTCOMES_OF
 from webtext.corpus.schemas import LINKS, OUTCOMES
 from webtext.corpus.stages import OUTCOMES_FOLDER, StageRun
 from webtext.crawler.reddit import select
-from webtext.crawler.reddit.dumps import BLOCK_BYTES, Source
-from webtext.crawler.reddit.lines import BLANK, LINES, OBJECTS, decide_lines
+from webtext.crawler.reddit.blocks import BLOCK_BYTES, Source
+from webtext.crawler.reddit.counts import BLANK, LINES, OBJECTS, Counts
+from webtext.crawler.reddit.holes import check_months
 from webtext.crawler.reddit.urls import suffix_list
 from webtext.pipelines.engine import Engine
-from webtext.pipelines.links_scan import COUNTS, FOLDER, LineFile, scan_dumps
-from webtext.pipelines.sorted_output import ROWS_PER_FILE, read_key_range, sorted_output
+from webtext.pipelines.links_decide import Decided, cut_by_rows, decide
+from webtext.pipelines.links_gather import COUNTS, FOLDER, OUTCOME_ROWS, LineFile, gather_lines
+from webtext.pipelines.links_scan import scan_sources
+from webtext.pipelines.sorted_output import ROWS_PER_FILE
 
-RULES = {**select.RULES, "lines": 1}
-"""Versions of what shapes this stage; "lines" rises with the layout of line files (columns, blocks, rows a file)."""
-
-RANGE_ROWS = 250_000  # lines a key range, about: 50 MB in memory, 2 s of work
+RULES = {**select.RULES, "lines": 2}
+"""Versions of what shapes this stage; "lines" rises with the layout of line files (columns, ranges, rows a file)."""
 
 
 def links_inputs(sources: Sequence[Source], previous: Manifest | None) -> dict[str, Any]:
@@ -82,38 +78,40 @@ def make_links(
             hint="name all dumps in one command",
         )
     new = [given[sha] for sha in wanted if not known[sha]]
-    scanned = scan_dumps(run, new, settings, engine=engine, block_bytes=block_bytes)
-    lines = {name: file for files in (*known.values(), *scanned) for name, file in files.items()}
-    counts = sum((Counter(read_json(lines[f"{FOLDER}/{sha}/{COUNTS}"].path)) for sha in wanted), Counter[str]())
-    decided = _decide(
-        run, [file for name, file in sorted(lines.items()) if name.endswith(".parquet")], settings, engine
-    )
-    kept = sorted_output(
+    scanned = scan_sources(run, new, settings, engine=engine, block_bytes=block_bytes, accept_loss=accept_loss)
+    gathered = gather_lines(run, scanned, settings, engine=engine)
+    lines = {name: file for files in (*known.values(), *gathered) for name, file in sorted(files.items())}
+    counts = _counts(run, wanted, lines, given, accept_loss=accept_loss)
+    decided, rows = _decide(run, [file for _, file in sorted(lines.items())], counts, settings, engine)
+    kept = cut_by_rows(
         engine,
         run,
-        "links: sort",
-        [piece.links for piece in decided],
+        "links: write",
+        decided.links,
         LINKS,
         pattern="links/part-{:05d}.parquet",
-        rows_per_file=ROWS_PER_FILE["links"],
+        rows=ROWS_PER_FILE["links"],
     )
-    gone = sorted_output(
+    gone = cut_by_rows(
         engine,
         run,
-        "links: sort outcomes",
-        [piece.outcomes for piece in decided],
+        "links: write outcomes",
+        decided.outcomes,
         OUTCOMES,
         pattern="outcomes/links-{:05d}.parquet",
-        rows_per_file=ROWS_PER_FILE["outcomes"],
+        rows=ROWS_PER_FILE["outcomes"],
     )
-    dropped = sum((Counter(read_json(piece.counts)) for piece in decided), Counter[str]())
+    outcomes = Counter(
+        {outcome.value: counts[outcome.value] + decided.counts[outcome.value] for outcome in OUTCOMES_OF[Stage.LINKS]}
+    )
+    _check_rows(gone.rows, outcomes, rows)
     return run.publish(
         {**{name: file.path for name, file in lines.items()}, **kept.files, **gone.files},
         {**{name: file.sha256 for name, file in lines.items()}, **kept.hashes, **gone.hashes},
-        rows_in=counts["lines"] - counts[BLANK],
+        rows_in=counts[LINES] - counts[BLANK],
         rows_out=kept.rows,
-        outcomes=dropped + Counter({outcome.value: counts[outcome.value] for outcome in COUNTED_ONLY}),
-        facts={name: counts[name] for name in ("lines", BLANK, OBJECTS)},
+        outcomes=outcomes,
+        facts={**{name: counts[name] for name in (LINES, BLANK, OBJECTS)}, "outcomes": "all" if rows else "counts"},
         run={
             "workers": engine.workers,
             "suffixes": suffix_list(),
@@ -121,6 +119,55 @@ def make_links(
         },
         accept_loss=accept_loss,
     )
+
+
+def _counts(
+    run: StageRun,
+    wanted: Sequence[str],
+    lines: Mapping[str, LineFile],
+    given: Mapping[str, Source],
+    *,
+    accept_loss: bool,
+) -> Counter[str]:
+    """The numbers of all sources together; the scores of every month of each are looked at."""
+    total: Counter[str] = Counter()
+    for sha in wanted:
+        counts = Counts.of(read_json(lines[f"{FOLDER}/{sha}/{COUNTS}"].path))
+        if sha in given:
+            check_months(counts.months, where=str(given[sha].path), accept_loss=accept_loss)
+        total += counts.numbers
+    return total
+
+
+def _decide(
+    run: StageRun, lines: Sequence[LineFile], counts: Counter[str], settings: LinksSettings, engine: Engine
+) -> tuple[Decided, bool]:
+    """The decisions, and whether lines that are no link have rows.
+
+    Under `auto` their number decides, which is known for certain only after a decision where it is near the limit.
+    """
+    rejected = sum(counts[outcome.value] for outcome in OUTCOMES_OF[Stage.LINKS] if outcome not in COUNTED_ONLY)
+    links = counts[LINES] - counts[BLANK] - sum(counts[outcome.value] for outcome in COUNTED_ONLY)
+    if settings.outcomes != "auto":
+        rows = settings.outcomes == "all"
+    elif links <= OUTCOME_ROWS or rejected > OUTCOME_ROWS:
+        rows = links <= OUTCOME_ROWS
+    else:
+        decided = decide(run, lines, settings, outcomes=False, engine=engine)
+        if rejected + decided.counts.total() > OUTCOME_ROWS:
+            return decided, False
+        rows = True
+    return decide(run, lines, settings, outcomes=rows, engine=engine), rows
+
+
+def _check_rows(found: int, outcomes: Counter[str], rows: bool) -> None:
+    """Every line with an outcome has a row where rows are kept."""
+    wanted = sum(count for name, count in outcomes.items() if Outcome(name) not in COUNTED_ONLY) if rows else 0
+    if found != wanted:
+        raise Balance(
+            f"links: {wanted:,} lines are no link, but {found:,} rows say why",
+            hint="this is a fault of webtext; please report it",
+        )
 
 
 def _known(run: StageRun, sha: str, given: Mapping[str, Source], *, redo: bool) -> dict[str, LineFile]:
@@ -162,58 +209,3 @@ def _name(run: StageRun, sha: str) -> str:
     """What a person calls a dump of before."""
     names = run.previous.run.get("sources", {}) if run.previous is not None else {}
     return str(names.get(sha, f"the dump with sha256 {sha}"))
-
-
-@dataclass(frozen=True)
-class _Range:
-    """The keys from `low` to `high` (inclusive), and the files that their decision goes to."""
-
-    low: int
-    high: int
-    links: Path
-    """Written last."""
-
-    @property
-    def outcomes(self) -> Path:
-        return self.links.with_suffix(".outcomes.parquet")
-
-    @property
-    def counts(self) -> Path:
-        return self.links.with_suffix(".json")
-
-
-@dataclass(frozen=True)
-class _DecideRange:
-    lines: tuple[Path, ...]
-    settings: LinksSettings
-
-    def __call__(self, piece: _Range) -> None:
-        if piece.links.exists():
-            return
-        tables = [read_key_range(path, LINES, piece.low, piece.high) for path in self.lines]
-        links, outcomes = decide_lines(pa.concat_tables([LINES.empty_table(), *tables]), self.settings)
-        write_json(piece.counts, Counter(outcomes["outcome"].to_pylist()))
-        write_parquet(piece.outcomes, outcomes, OUTCOMES)
-        write_parquet(piece.links, links, LINKS)
-        fault_point("links.decided")
-
-
-def _decide(run: StageRun, lines: Sequence[LineFile], settings: LinksSettings, engine: Engine) -> list[_Range]:
-    """Decide every key; keys are hashes, so equal ranges of them hold about as many lines."""
-    number = max(1, -(-sum(_rows(file.path) for file in lines) // RANGE_ROWS))
-    edges = [(place << 64) // number for place in range(number + 1)]
-    made_of = [suffix_list(), *(file.sha256 for file in lines)]
-    ranges = [_Range(low, high - 1, run.part("decided", made_of, low, high)) for low, high in itertools.pairwise(edges)]
-    engine.each(
-        "links: decide",
-        _DecideRange(tuple(file.path for file in lines), settings),
-        ranges,
-        unit="ranges",
-        made=lambda: sum(piece.links.exists() for piece in ranges),
-    )
-    return ranges
-
-
-def _rows(path: Path) -> int:
-    with open_parquet(path, LINES) as file:
-        return int(file.metadata.num_rows)

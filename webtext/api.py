@@ -20,12 +20,15 @@ webtext.corpus.errors.WebtextError: ...: pages is not finished
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from webtext.corpus.errors import UsageError
 from webtext.corpus.files import os_errors
+from webtext.corpus.interrupts import stop_signals
 from webtext.corpus.lock import lock_holder
 from webtext.corpus.manifests import Manifest, current, fingerprint
 from webtext.corpus.outcomes import Stage
@@ -37,6 +40,7 @@ from webtext.models import CorpusModels
 from webtext.reports import StageReport, Status
 
 if TYPE_CHECKING:
+    from webtext.crawler.reddit.findings import Findings
     from webtext.tracing import Trace
 
 Paths = Sequence[str | os.PathLike[str]]
@@ -53,18 +57,31 @@ class Corpus(CorpusModels):
     def links(
         self,
         *sources: str | os.PathLike[str],
+        preset: str | None = None,
         workers: int | None = None,
         engine: Mapping[str, object] | None = None,
         redo: bool = False,
         accept_loss: bool = False,
+        _reddit: tuple[str, str] | None = None,
         **settings: object,
     ) -> StageReport:
-        """Select the outbound links of Reddit submissions: `sources` (dumps) to `links/`.
+        """Select the outbound links of Reddit submissions: `sources` to `links/`.
 
-        Sources add up: with one more dump only that one is read, and the result equals reading all at once.
+        Sources are dumps and URL lists (files, globs, folders), `-` for standard input, remote paths (s3://, https://)
+        and listings of Reddit's API (reddit:/r/NAME/new). They add up: with one more only that one is read, and the
+        result equals reading all at once.
+
+        Args:
+            preset: webtext, openwebtext or openwebtext2: the settings that corpus was made with; others go over it.
+            accept_loss: go on although a dump is cut off, or its scores say nothing, or a limit is passed.
         """
+        with needs("crawl"):
+            from webtext.crawler.reddit.presets import preset_values
+            from webtext.crawler.reddit.sources import Spool, find_sources
+            from webtext.crawler.reddit.spool import SPOOL, clear
+        settings = {**preset_values(preset), **settings}
         with self._writing("links", settings, Stage.LINKS, engine=engine) as wanted, needs("crawl"):
-            from webtext.crawler.reddit.dumps import find_sources
+            from webtext.crawler.reddit.listing import Endpoints
             from webtext.pipelines.engines import choose_engine
             from webtext.pipelines.links import RULES, links_inputs, make_links
 
@@ -72,15 +89,18 @@ class Corpus(CorpusModels):
                 hint = "name at least one dump: webtext links CORPUS SOURCE…"
                 standing = self._standing(Stage.LINKS, wanted, RULES, redo=redo, hint=hint)
                 return StageReport.of(standing, made=False)
-            here = Path if wanted.engine.name == "local" else Path.absolute
-            dumps = find_sources([here(Path(source)) for source in sources])
+            spool = Spool(self.path / SPOOL, self.path, Endpoints(*_reddit) if _reddit else Endpoints())
+            found = find_sources([os.fspath(name) for name in sources], accept_loss=accept_loss, spool=spool)
+            if wanted.engine.name != "local":  # other processes work in other folders
+                found = [replace(source, path=source.path.absolute()) for source in found]
             roll_forward(self.path, Stage.LINKS)
             previous = None if redo else stage_manifest(self.path, Stage.LINKS)
-            run = self._begin(Stage.LINKS, wanted, RULES, links_inputs(dumps, previous), settings, redo=redo)
-            if run.done:
-                return _nothing(run)
-            on = choose_engine(wanted.engine, workers, self.path)
-            return _made(make_links(run, dumps, wanted.links, engine=on, accept_loss=accept_loss, redo=redo))
+            run = self._begin(Stage.LINKS, wanted, RULES, links_inputs(found, previous), settings, redo=redo)
+            if not run.done:
+                on = choose_engine(wanted.engine, workers, self.path)
+                made = make_links(run, found, wanted.links, engine=on, accept_loss=accept_loss, redo=redo)
+            clear(self.path)
+            return _nothing(run) if run.done else _made(made)
 
     def crawl(
         self,
@@ -235,6 +255,7 @@ class Corpus(CorpusModels):
     def build(
         self,
         *sources: str | os.PathLike[str],
+        preset: str | None = None,
         replay: Paths = (),
         workers: int | None = None,
         engine: Mapping[str, object] | None = None,
@@ -244,6 +265,7 @@ class Corpus(CorpusModels):
         """All five stages in order. Finished ones are passed over.
 
         Args:
+            preset: as `links` takes it.
             settings: by section of webtext.toml, for example `{"tokenize": {"vocab_size": 8192}}`.
         """
         given: dict[str, dict[str, Any]] = {name: dict(values) for name, values in (settings or {}).items()}
@@ -254,7 +276,7 @@ class Corpus(CorpusModels):
         common: dict[str, Any] = {"accept_loss": accept_loss}
         piped: dict[str, Any] = {**common, "workers": workers, "engine": engine}
         return [
-            self.links(*sources, **piped, **given.get("links", {})),
+            self.links(*sources, preset=preset, **piped, **given.get("links", {})),
             self.crawl(replay=replay, **common, **given.get("crawl", {})),
             self.extract(**piped, **given.get("extract", {})),
             self.dedup(**piped, **given.get("dedup", {})),
@@ -307,6 +329,26 @@ class Corpus(CorpusModels):
             writer=writer,
             progress=read_progress(self.path) if writer is not None else None,
         )
+
+
+def doctor(*sources: str | os.PathLike[str], min_karma: int = 3, workers: int | None = None) -> Findings:
+    """Look through dumps and lists before anything is made of them: wholeness, nulls, scores and their age, by month.
+
+    It needs no corpus and changes nothing.
+
+    Args:
+        sources: as `Corpus.links` takes them, listings of the API excepted.
+        min_karma: the threshold whose share is told.
+    """
+    with needs("crawl"), tempfile.TemporaryDirectory(prefix="webtext-doctor-") as folder:
+        from webtext.crawler.reddit.sources import Spool, find_sources
+        from webtext.pipelines.doctor import examine
+        from webtext.pipelines.engine import Engine
+        from webtext.pipelines.engines import cores
+
+        with stop_signals(raising=True):
+            found = find_sources([os.fspath(name) for name in sources], accept_loss=True, spool=Spool(Path(folder)))
+            return examine(found, min_karma=min_karma, engine=Engine(workers or cores()))
 
 
 def _made(manifest: Manifest) -> StageReport:

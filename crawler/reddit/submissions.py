@@ -4,7 +4,8 @@ It decodes and tidies; whether a submission's link is followed is decided in `we
 
 Field drift (statistics of six monthly dumps, 2005-06 to 2024-01): `created_utc` is a whole number, a string (2014-01 to
 2015-11), a float, 0 or null; `score` is null in a few records of 2017; `url` is null in 23 % of 2022-08; most flags are
-absent before 2017; 180 different keys were seen, 23 of them always.
+absent before 2017, crossposts (with the whole record that they repeat) come with 2017-08; 180 different keys were seen,
+23 of them always.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
@@ -19,6 +21,7 @@ import msgspec
 import xxhash
 
 _LATEST = 253_402_300_799  # 9999-12-31: later is no time
+_GONE = ("[deleted]", "[removed]")
 _LARGEST = 1 << 40  # no score or time of Reddit's comes near; sums of scores stay far from 64 bits
 
 
@@ -40,6 +43,10 @@ class Submission(msgspec.Struct, frozen=True, gc=False):
     """Why it was taken down, "" where it was not."""
     recognised: bool
     """Whether the object has a field that makes it a submission and not, say, a comment."""
+    crosspost: bool = False
+    """Whether it repeats another submission, whose link is then in `url`."""
+    chosen: bool = False
+    """Whether the line says itself that its link is to be followed, whatever its karma: rows of lists do."""
 
 
 class Unreadable(msgspec.Struct, frozen=True, gc=False):
@@ -75,45 +82,84 @@ class _Record(msgspec.Struct, gc=False):
     over_18: Any = None
     removed_by_category: Any = None
     selftext: Any = None
+    crosspost_parent: Any = None
+    crosspost_parent_list: Any = None
+    webtext_chosen: Any = None
+
+
+class _Parent(msgspec.Struct, gc=False):
+    """What a crosspost says of the submission that it repeats."""
+
+    url: str | None = None
+
+
+class _Usual(msgspec.Struct, gc=False):
+    """The fields with the types that nearly all dumps have: nothing is left to look at. Other lines are `_Record`s."""
+
+    id: str
+    url: str
+    subreddit: str
+    score: int
+    created_utc: int | float | str
+    is_self: bool = False
+    is_video: bool | None = None
+    is_reddit_media_domain: bool | None = None
+    is_gallery: bool | None = None
+    over_18: bool = False
+    removed_by_category: str | None = None
+    selftext: str | None = None
+    crosspost_parent: str | None = None
+    crosspost_parent_list: list[_Parent] | None = None
+    webtext_chosen: bool = False
 
 
 def parse_block(block: bytes) -> Lines:
     """Decode newline-aligned bytes of a dump, one JSON object a line.
 
-    A line at a time: as fast as msgspec's `decode_lines` on the whole block (measured: 2.2 against 2.2 us a line of
-    1.4 kB, 7.3 against 9.0 us of 9.5 kB), which takes two objects on one line for two lines and fails as a whole on one
-    bad line. The result is that of `parse_block_slowly`.
+    A line at a time: as fast as msgspec's `decode_lines` on the whole block, which takes two objects on one line for
+    two lines and fails as a whole on one bad line; to see that neither is so costs what it saves (measured: 3.0 us a
+    line of 2.8 kB and 0.6 for the look, against 3.5). The result is that of `parse_block_slowly`.
     """
+    usual = msgspec.json.Decoder(_Usual).decode
     decode = msgspec.json.Decoder(_Record).decode
 
-    def quick(line: bytes) -> _Record | str:
+    def quick(line: bytes) -> Submission | str:
         try:
             if not line.isascii():
                 line.decode()  # msgspec does not look into the texts that it skips
-            return decode(line)
+            try:
+                found = _usual(usual(line))
+            except msgspec.ValidationError:  # a field has another type, or is not there
+                found = None
+            return found or _tidy(decode(line))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return _by_json(line)  # a lone surrogate, which only json takes, or a line that is really bad
+            return _slow(line)  # a lone surrogate, which only json takes, or a line that is really bad
 
     return _parse(block, quick)
 
 
 def parse_block_slowly(block: bytes) -> Lines:
     """`parse_block` with the standard library alone: what it should give."""
-    return _parse(block, _by_json)
+    return _parse(block, _slow)
 
 
-def _parse(block: bytes, decode: Callable[[bytes], _Record | str]) -> Lines:
+def _slow(line: bytes) -> Submission | str:
+    record = _by_json(line)
+    return record if isinstance(record, str) else _tidy(record)
+
+
+def _parse(block: bytes, decode: Callable[[bytes], Submission | str]) -> Lines:
     entries: list[Submission | Unreadable] = []
     blank = number = 0
     for number, line in _numbered(block):
         if line.isspace():
             blank += 1
             continue
-        record = decode(line)
-        if isinstance(record, str):
-            entries.append(Unreadable(number - 1, record, xxhash.xxh3_64_intdigest(line.strip())))
+        found = decode(line)
+        if isinstance(found, str):
+            entries.append(Unreadable(number - 1, found, xxhash.xxh3_64_intdigest(line.strip())))
         else:
-            entries.append(_tidy(record))
+            entries.append(found)
     return Lines(entries, number, blank)
 
 
@@ -144,17 +190,47 @@ def _integer(digits: str) -> int | float:
     return int(digits) if len(digits) < 100 else math.inf  # int() refuses more than 4,300 digits
 
 
+def _usual(record: _Usual) -> Submission | None:
+    """What `_tidy` gives; None for what it has to look at closer."""
+    score, created, removed = record.score, record.created_utc, record.removed_by_category
+    if type(created) is not int:
+        whole = _whole(created)
+        created = 0 if whole is None else whole
+    if not (record.id and record.url and 0 < created <= _LATEST and -_LARGEST <= score <= _LARGEST):
+        return None
+    if not removed:
+        removed = record.selftext if record.selftext in _GONE else ""
+    url, parents = record.url, record.crosspost_parent_list
+    if parents and parents[0].url and _leads_to(url, record.crosspost_parent or ""):
+        url = parents[0].url
+    return Submission(
+        record.id,
+        url,
+        record.subreddit or None,
+        score,
+        created,
+        record.is_self,
+        bool(record.is_reddit_media_domain or record.is_video or record.is_gallery),
+        record.over_18,
+        removed or "",
+        True,
+        bool(parents or record.crosspost_parent),
+        record.webtext_chosen,
+    )
+
+
 def _tidy(record: _Record) -> Submission:
     removed = record.removed_by_category
     if not isinstance(removed, str) or not removed:
         # Before 2019-09 a removed submission shows only in its text. The author alone ("[deleted]") says that the
         # account went, not the submission.
-        removed = record.selftext if record.selftext in ("[deleted]", "[removed]") else ""
+        removed = record.selftext if record.selftext in _GONE else ""
     url = record.url if isinstance(record.url, str) and record.url else record.url_overridden_by_dest
+    parent = _parent(record.crosspost_parent_list)
     created = _whole(record.created_utc)
     return Submission(
         id=_text(record.id) or _text(record.name).removeprefix("t3_"),
-        url=_text(url),
+        url=_crossposted(_text(url), _text(record.crosspost_parent), parent),
         subreddit=_text(record.subreddit) or None,
         score=_whole(record.score),
         created=created if created is not None and 0 < created <= _LATEST else None,
@@ -163,7 +239,28 @@ def _tidy(record: _Record) -> Submission:
         nsfw=_flag(record.over_18),
         removed=_text(removed),
         recognised=url is not None or record.is_self is not None,
+        crosspost=parent is not None or _text(record.crosspost_parent) != "",
+        chosen=_flag(record.webtext_chosen),
     )
+
+
+def _crossposted(url: str, parent: str, record: dict[str, object] | None) -> str:
+    """The link that a submission is counted to: of a crosspost, that of the submission it repeats."""
+    return (_text(record.get("url")) or url) if record and _leads_to(url, parent) else url
+
+
+# A crosspost has its parent's link for its own, or the parent's page on Reddit.
+_PAGE = re.compile(r"(?:https?://(?:\w+\.)?reddit\.com)?/(?:r|u|user)/[^/]+/comments/(\w+)(?:/|$)").match
+
+
+def _leads_to(url: str, parent: str) -> bool:
+    page = _PAGE(url)
+    return page is not None and f"t3_{page.group(1)}" == parent
+
+
+def _parent(value: object) -> dict[str, object] | None:
+    """The submission that a crosspost repeats."""
+    return value[0] if isinstance(value, list) and value and isinstance(value[0], dict) else None
 
 
 def _text(value: object) -> str:

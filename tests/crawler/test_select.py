@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from webtext.corpus.config import LinksSettings
 from webtext.corpus.errors import UsageError
-from webtext.crawler.reddit.select import Candidate, Judge, Verdict, decide
+from webtext.crawler.reddit.select import Candidate, Judge, decide
 from webtext.crawler.reddit.submissions import Submission
 from webtext.crawler.reddit.urls import text_key, url_key
 
@@ -26,8 +26,18 @@ def submission(url: str = "http://x.example/a", **changes: Any) -> Submission:
     return Submission(**{**fields, **changes})
 
 
+class Verdict(NamedTuple):
+    outcome: str | None
+    key: int
+    url: str
+    detail: str
+
+
 def judge(url: str = "http://x.example/a", settings: LinksSettings = DEFAULTS, **changes: Any) -> Verdict:
-    return Judge(settings)(submission(url, **changes))
+    judge = Judge(settings)
+    first, again = judge(submission(url, **changes)), judge(submission(url, **changes))
+    assert first == again
+    return Verdict(*first)
 
 
 def test_an_ordinary_link_is_a_candidate_under_its_normal_form_and_key() -> None:
@@ -81,7 +91,7 @@ def test_what_only_resembles_media_is_followed(url: str) -> None:
     [
         "https://en.wikipedia.org/wiki/A", "http://de.m.wikipedia.org/wiki/A", "https://wikipedia.org/",
         "https://www.wikipedia.org/", "https://zh-min-nan.wikipedia.org/wiki/A", "http://EN.WIKIPEDIA.ORG./wiki/A",
-        "http://en.wikipedia.com/A",
+        "http://en.wikipedia.com/A", "https://secure.wikimedia.org/wikipedia/en/wiki/A",
     ],
 )  # fmt: skip
 def test_wikipedia_is_known_in_every_language_and_form(url: str) -> None:
@@ -91,6 +101,65 @@ def test_wikipedia_is_known_in_every_language_and_form(url: str) -> None:
 def test_what_is_not_wikipedia_is_followed() -> None:
     assert judge("http://notwikipedia.org/").outcome is None
     assert judge("http://wikipedia.org.example/").outcome is None
+    assert judge("https://secure.wikimedia.org/wikibooks/en/wiki/A").outcome is None
+
+
+@pytest.mark.parametrize(
+    ("setting", "changes"),
+    [
+        ("media", {"url": "https://i.redd.it/a.jpg"}), ("media", {"is_media": True}),
+        ("reddit", {"url": "https://www.reddit.com/r/a/"}), ("reddit", {"is_self": True}),
+        ("wikipedia", {"url": "https://en.m.wikipedia.org/wiki/A"}),
+        ("wikipedia", {"url": "https://secure.wikimedia.org/wikipedia/en/wiki/A"}),
+    ],
+)  # fmt: skip
+def test_settings_let_in_what_is_left_out_otherwise(setting: str, changes: dict[str, Any]) -> None:
+    assert judge(**changes).outcome is not None
+    assert judge(settings=LinksSettings(**{setting: True}), **changes).outcome is None
+
+
+def test_crossposts_may_be_left_out() -> None:
+    found = judge(settings=LinksSettings(crossposts=False), crosspost=True)
+    assert (found.outcome, found.detail) == ("blocked", "a crosspost")
+    assert judge(crosspost=True).outcome is None
+    assert judge(settings=LinksSettings(crossposts=False)).outcome is None
+
+
+def test_settings_name_the_only_domains_and_subreddits() -> None:
+    domains = LinksSettings(only_domains=("y.example", "b\u00fccher.example"))
+    assert judge("http://a.y.example/", domains).outcome is None
+    assert judge("http://b\u00fccher.example/", domains).outcome is None
+    assert judge("http://x.example/", domains).detail == "domain x.example, none of only_domains"
+    subreddits = LinksSettings(only_subreddits=("r/News",))
+    assert judge(settings=subreddits, subreddit="nEws").outcome is None
+    assert judge(settings=subreddits, subreddit="other").detail == "subreddit other, none of only_subreddits"
+    assert judge(settings=subreddits, subreddit=None).outcome == "blocked"
+    with pytest.raises(UsageError, match=r"links\.only_domains"):
+        Judge(LinksSettings(only_domains=("a b",)))
+
+
+def test_endings_of_paths_may_be_blocked() -> None:
+    settings = LinksSettings(block_endings=(".PDF", "doc"))
+    assert judge("http://x.example/a.Pdf?b", settings).detail == "ending .pdf"
+    assert judge("http://x.example/a.doc", settings).outcome == "blocked"
+    assert judge("http://x.example/a.docx", settings).outcome is None
+    assert judge("http://x.example/?a.doc", settings).outcome is None
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["a.example", "www.a.example", "i.redd.it", "1.2.3.4", "b.local", "en.wikipedia.org"]),
+            st.sampled_from(["/", "/a.jpg", "/wikipedia/a", "/gallery/x", "/a?b=1"]),
+            st.booleans(),
+        )
+    )
+)
+def test_a_verdict_does_not_depend_on_the_lines_before(links: list[tuple[str, str, bool]]) -> None:
+    at_once = Judge(DEFAULTS)
+    for host, path, nsfw in links:
+        line = submission(f"http://{host}{path}", nsfw=nsfw)
+        assert at_once(line) == Judge(DEFAULTS)(line)
 
 
 @pytest.mark.parametrize(

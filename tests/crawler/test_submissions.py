@@ -66,6 +66,22 @@ def test_a_missing_url_is_taken_from_url_overridden_by_dest() -> None:
     assert parse_one(url=None, url_overridden_by_dest=None).url == ""
 
 
+def test_a_crosspost_is_counted_to_the_link_of_the_submission_that_it_repeats() -> None:
+    parent = {"id": "p", "url": "http://x.example/a", "score": 900, "is_self": False}
+    fields = {"id": "c", "subreddit": "news", "score": 4, "created_utc": 1_600_000_000, "crosspost_parent": "t3_p"}
+    inside = ["/r/other/comments/p/a/", "https://www.reddit.com/r/other/comments/p/a/", "/user/x/comments/p/a/"]
+    for url in (*inside, "http://x.example/a"):
+        found = parse_one(**fields, url=url, crosspost_parent_list=[parent])
+        assert (found.url, found.score, found.crosspost) == ("http://x.example/a", 4, True)
+    for other in ("/r/other/comments/q/a/", "/r/other/", "https://x.example/r/other/comments/p/"):
+        assert parse_one(**fields, url=other, crosspost_parent_list=[parent]).url == other
+    own = parse_one(**fields, url="http://y.example/", crosspost_parent_list=[parent])
+    assert own.url == "http://y.example/"  # a link of its own
+    assert parse_one(**fields, url=inside[0], crosspost_parent_list=[{}]).url == inside[0]  # its parent is gone
+    assert parse_one(**fields, url="http://y.example/", crosspost_parent_list=[]).crosspost
+    assert not parse_one(url="http://y.example/").crosspost
+
+
 def test_the_id_may_stand_in_the_name_alone_or_be_a_number() -> None:
     assert parse_one(name="t3_abc").id == "abc"
     assert parse_one(id=87).id == "87"
@@ -163,18 +179,34 @@ _VALUES: st.SearchStrategy[Any] = st.one_of(
 _FIELDS = st.sampled_from([
     "id", "name", "url", "url_overridden_by_dest", "subreddit", "score", "created_utc", "is_self", "is_video",
     "is_gallery", "is_reddit_media_domain", "over_18", "removed_by_category", "selftext", "title", "\ud800",
+    "crosspost_parent", "crosspost_parent_list", "webtext_chosen",
 ])  # fmt: skip
 _OBJECTS = st.builds(
     lambda value, plain: json.dumps(value, ensure_ascii=plain).encode("utf-8", "surrogatepass"),
     st.dictionaries(_FIELDS, _VALUES, max_size=8),
     st.booleans(),
 )
+_USUAL = {
+    "id": "a", "url": "/r/news/comments/b/", "crosspost_parent": "t3_b", "subreddit": "news", "score": 3,
+    "created_utc": 1_402_000_000, "is_self": False, "over_18": False, "selftext": "", "is_video": None,
+    "crosspost_parent_list": [{"url": "http://y.example/"}],
+}  # fmt: skip
+_DRIFTED = st.builds(
+    lambda changes, gone: json.dumps({k: v for k, v in {**_USUAL, **changes}.items() if k not in gone}).encode(),
+    st.dictionaries(
+        _FIELDS,
+        _VALUES
+        | st.sampled_from([[{}], [{"url": ""}], [{"url": 1}], [{"url": "http://z.example/"}, 1], [None], 0, -5]),
+        max_size=2,
+    ),
+    st.lists(_FIELDS, max_size=2),
+)
 _PIECES = st.sampled_from([
     b"{", b"}", b"[", b"]", b":", b",", b'"', b'"id"', b'"x"', b"1", b"-", b"01", b"1.", b"1e9", b"NaN", b"null",
     b"tru", b"\\u", b"\\ud83d", b"\\n", b"\xff", b"\xc3\xa4", b"\x00", b"\r", b"\x0c", b" ", b'{"id":"a"}', b'{"id":',
     b'"c"}', b"\xef\xbb\xbf",
 ])  # fmt: skip
-_LINES = st.one_of(_OBJECTS, st.builds(b"".join, st.lists(_PIECES, max_size=6)), st.just(b""))
+_LINES = st.one_of(_OBJECTS, _DRIFTED, st.builds(b"".join, st.lists(_PIECES, max_size=6)), st.just(b""))
 
 
 @given(st.builds(b"\n".join, st.lists(_LINES, max_size=6)))

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from webtext.corpus.errors import DamagedFile, UsageError, WebtextError
 from webtext.crawler.reddit import dumps
-from webtext.crawler.reddit.dumps import Block, blocks, find_sources, source_identity
+from webtext.crawler.reddit.blocks import Block
+from webtext.crawler.reddit.dumps import blocks, find_sources, source_identity
 
 # Random digits: a compressed file of several blocks, so that cuts fall in many places.
 TEXT = b"".join(b'{"id":"%d","n":"%d"}\n' % (n, random.Random(n).getrandbits(256)) for n in range(8_000))
@@ -53,7 +54,7 @@ def write(folder: Path, name: str, data: bytes) -> Path:
 
 def read(path: Path, size: int = dumps.BLOCK_BYTES) -> list[Block]:
     (source,) = find_sources([path])
-    return list(blocks(source, size))
+    return list(blocks(source, size=size))
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -87,7 +88,7 @@ def test_blocks_are_cut_at_the_last_newline_before_their_size(pieces: list[bytes
 
     reader, rest, ended, found = Reader(), b"", False, []
     while not ended:
-        block, rest, ended = dumps._whole_lines(reader, rest, size, Path("x"))
+        block, rest, ended, _ = dumps._whole_lines(reader, rest, size, Path("x"))
         found.append(block)
     assert b"".join(found) == data
     for block in found[:-1]:
@@ -245,7 +246,7 @@ def test_one_content_is_one_source_and_the_order_given_does_not_count(tmp_path: 
 def test_a_dump_that_changes_while_it_is_read_is_noticed(tmp_path: Path) -> None:
     path = write(tmp_path, "a.ndjson", TEXT)
     (source,) = find_sources([path])
-    reading = blocks(source, 100_000)
+    reading = blocks(source, size=100_000)
     next(reading)
     path.write_bytes(TEXT + b"{}\n")
     with pytest.raises(DamagedFile, match="changed while it was read"):

@@ -40,7 +40,7 @@ def test_it_shows_sample_waterfall_and_what_to_do_next(small_demo: SmallDemo) ->
 def test_nothing_is_left_behind(small_demo: SmallDemo) -> None:
     assert litter(small_demo.folder / "corpus") == []
     assert sorted(path.name for path in small_demo.folder.iterdir()) == [
-        "RS_2025-01.zst", "corpus", "demo.json", "requests.log",
+        "RS_2025-01.zst", "corpus", "demo.json", "reading-list.txt", "requests.log",
     ]  # fmt: skip
 
 
@@ -51,7 +51,7 @@ def test_a_second_run_tells_its_commands_and_has_nothing_to_do(
     again = run.run_demo(small_demo.folder, size=SMALL)
     told = capsys.readouterr()
     commands = [line.split()[2] for line in told.err.splitlines() if line.startswith("$ webtext ")]
-    assert commands == ["init", "links", "crawl", "extract", "dedup", "tokenize", "train", "generate"]
+    assert commands == ["init", "doctor", "links", "crawl", "extract", "dedup", "tokenize", "train", "generate"]
     assert told.err.count("already done, nothing to do") == 5
     assert "nothing to train" in told.err
     assert "planted facts hold" in told.out
@@ -67,7 +67,7 @@ def written(folder: Path) -> dict[Path, int]:
 
 
 def test_another_folder_gives_the_same_corpus(small_demo: SmallDemo, demo_web: DemoWeb, tmp_path: Path) -> None:
-    demo_web.dump.write(tmp_path / "RS_2025-01.zst")
+    demo_web.write_sources(tmp_path)
     corpus, _ = run.build_corpus(tmp_path, demo_web, SMALL)
     assert corpus.status().fingerprint == small_demo.report.fingerprint
 

@@ -2,111 +2,36 @@
 
 from __future__ import annotations
 
-import json
 import lzma
 import shutil
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-import zstandard
+from links_stage import DEFAULTS, SMALL, begin, contents, make, month, published, record, write_dump
 
 from webtext.corpus import faults
 from webtext.corpus.config import LinksSettings, shaping
 from webtext.corpus.errors import ChangedSettings, DamagedFile, WebtextError
 from webtext.corpus.files import read_parquet
-from webtext.corpus.manifests import Manifest, verify_files
+from webtext.corpus.manifests import verify_files
 from webtext.corpus.outcomes import LossAlarm, Stage
 from webtext.corpus.schemas import LINKS, OUTCOMES
-from webtext.corpus.stages import StageRun, stage_manifest
+from webtext.corpus.stages import StageRun
 from webtext.crawler.reddit.dumps import find_sources
+from webtext.crawler.reddit.lines import JudgedLines
 from webtext.crawler.reddit.urls import url_key
 from webtext.pipelines import links as stage
-from webtext.pipelines import links_scan
+from webtext.pipelines import links_decide, links_gather, links_scan
 from webtext.pipelines.engine import Engine
 from webtext.pipelines.links import RULES, links_inputs, make_links
-
-DEFAULTS = LinksSettings()
-SMALL = 2_000  # bytes a block: a few lines
-
-
-def begin(
-    corpus: Path, dumps: Sequence[Path], settings: LinksSettings = DEFAULTS, *, redo: bool = False
-) -> tuple[StageRun, list[Any]]:
-    corpus.mkdir(exist_ok=True)
-    sources = find_sources(dumps)
-    previous = None if redo else stage_manifest(corpus, Stage.LINKS)
-    inputs = links_inputs(sources, previous)
-    return StageRun.begin(
-        corpus, Stage.LINKS, settings=shaping(settings), rules=RULES, inputs=inputs, redo=redo
-    ), sources
-
-
-def make(
-    corpus: Path,
-    dumps: Sequence[Path],
-    settings: LinksSettings = DEFAULTS,
-    *,
-    workers: int = 1,
-    redo: bool = False,
-    block_bytes: int = SMALL,
-    accept_loss: bool = True,
-) -> Manifest:
-    run, sources = begin(corpus, dumps, settings, redo=redo)
-    assert not run.done
-    return make_links(
-        run, sources, settings, engine=Engine(workers), accept_loss=accept_loss, redo=redo, block_bytes=block_bytes
-    )
-
-
-def write_dump(path: Path, records: Sequence[dict[str, Any] | bytes]) -> Path:
-    lines = [record if isinstance(record, bytes) else json.dumps(record).encode() for record in records]
-    data = b"".join(line + b"\n" for line in lines)
-    path.write_bytes(zstandard.ZstdCompressor(write_checksum=True).compress(data) if path.suffix == ".zst" else data)
-    return path
-
-
-def record(number: int, url: str, score: int = 5, **more: Any) -> dict[str, Any]:
-    return {
-        "id": f"p{number}", "url": url, "score": score, "created_utc": 1_000 + number, "subreddit": "news",
-        "is_self": False, "over_18": False, **more,
-    }  # fmt: skip
-
-
-def month(first: int) -> list[dict[str, Any] | bytes]:
-    """60 lines; neighbouring months share links."""
-    records: list[dict[str, Any] | bytes] = []
-    for number in range(first, first + 50):
-        records.append(record(number, f"http://site{number % 37}.example/a", number % 7))
-    return [
-        *records,
-        record(first + 50, "http://site1.example/b", is_self=True),
-        record(first + 51, "https://i.redd.it/x.jpg"),
-        record(first + 52, "http://site1.example/c", over_18=True),
-        record(first + 53, "http://site1.example/d", removed_by_category="moderator"),
-        record(first + 54, "ftp://site1.example/e"),
-        record(first + 55, "http://127.0.0.1/"),
-        record(first + 56, "https://de.m.wikipedia.org/wiki/A"),
-        record(first + 57, "https://www.reddit.com/r/a/"),
-        b"[]",
-        b"",
-    ]
-
-
-def contents(corpus: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(corpus)): path.read_bytes() for path in sorted(corpus.rglob("*")) if path.is_file()}
-
-
-def published(corpus: Path) -> dict[str, bytes]:
-    return {name: data for name, data in contents(corpus).items() if not name.endswith("stage.json")}
 
 
 def test_a_dump_becomes_links_and_outcomes_that_balance(tmp_path: Path) -> None:
     corpus = tmp_path / "corpus"
     made = make(corpus, [write_dump(tmp_path / "RS_1.zst", month(0))])
-    assert (made.rows_in, made.facts) == (59, {"lines": 60, "blank_lines": 1, "objects": 58})
+    assert (made.rows_in, made.facts) == (59, {"lines": 60, "blank_lines": 1, "objects": 58, "outcomes": "all"})
     assert made.rows_in == made.rows_out + sum(made.outcomes.values())
     links = read_parquet(corpus / "links/part-00000.parquet", LINKS)
     outcomes = read_parquet(corpus / "outcomes/links-00000.parquet", OUTCOMES)
@@ -144,8 +69,9 @@ def test_changed_settings_are_refused(tmp_path: Path) -> None:
     assert made.identity == make(tmp_path / "other", [dump], LinksSettings(min_karma=4)).identity
 
 
-def test_months_one_after_the_other_are_as_good_as_all_at_once(tmp_path: Path) -> None:
-    settings = LinksSettings(karma_policy="sum")  # the policy to which every line matters
+@pytest.mark.parametrize("policy", ["max", "sum", "first"])
+def test_months_one_after_the_other_are_as_good_as_all_at_once(tmp_path: Path, policy: str) -> None:
+    settings = LinksSettings(karma_policy=policy)
     dumps = [write_dump(tmp_path / f"RS_{number}.zst", month(number * 41)) for number in range(3)]
     for dump in reversed(dumps):
         grown = make(tmp_path / "grown", [dump], settings)
@@ -153,6 +79,16 @@ def test_months_one_after_the_other_are_as_good_as_all_at_once(tmp_path: Path) -
     assert grown.identity == at_once.identity
     assert published(tmp_path / "grown") == published(tmp_path / "once")
     assert grown.run["sources"] == at_once.run["sources"]
+
+
+def test_next_months_dump_gives_the_links_of_one_dump_of_both_months(tmp_path: Path) -> None:
+    settings = LinksSettings(karma_policy="sum")
+    months = [[line for line in month(number * 41) if line != b"[]"] for number in range(2)]
+    for number, lines in enumerate(months):
+        make(tmp_path / "grown", [write_dump(tmp_path / f"RS_{number}.zst", lines)], settings)
+    make(tmp_path / "once", [write_dump(tmp_path / "both.ndjson", [*months[1], *months[0]])], settings)
+    for name in ("links/part-00000.parquet", "outcomes/links-00000.parquet"):
+        assert (tmp_path / "grown" / name).read_bytes() == (tmp_path / "once" / name).read_bytes()
 
 
 def test_a_grown_stage_reads_only_what_is_new(tmp_path: Path) -> None:
@@ -164,10 +100,10 @@ def test_a_grown_stage_reads_only_what_is_new(tmp_path: Path) -> None:
 
     def scan(run: StageRun, found: Any, *args: Any, **kwargs: Any) -> Any:
         seen.extend(source.path.name for source in found)
-        return links_scan.scan_dumps(run, found, *args, **kwargs)
+        return links_scan.scan_sources(run, found, *args, **kwargs)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stage, "scan_dumps", scan)
+        patch.setattr(stage, "scan_sources", scan)
         make_links(run, sources, DEFAULTS, engine=Engine(), accept_loss=True, block_bytes=SMALL)
     assert seen == ["RS_2.zst"]
 
@@ -243,11 +179,13 @@ def test_a_flipped_byte_in_the_lines_of_an_earlier_dump_is_noticed(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    "fault", ["links.scanned:2", "links.decided:1", "links.decided:3", "files.written:9", "stage.journal:1"]
+    "fault",
+    ["links.scanned:2", "links.gathered:2", "links.decided:1", "links.decided:3", "files.written:9", "stage.journal:1"],
 )
 def test_a_stopped_run_goes_on_to_the_same_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
-    monkeypatch.setattr(stage, "RANGE_ROWS", 20)
-    monkeypatch.setattr(links_scan, "FILE_ROWS", 20)
+    monkeypatch.setattr(links_decide, "RANGE_ROWS", 20)
+    monkeypatch.setattr(links_gather, "FILE_ROWS", 20)
+    monkeypatch.setattr(links_scan, "RUN_BLOCKS", 2)
     dumps = [write_dump(tmp_path / f"RS_{number}.zst", month(number * 41)) for number in range(2)]
     whole = make(tmp_path / "whole", dumps)
     corpus = tmp_path / "stopped"
@@ -264,7 +202,8 @@ def test_a_stopped_run_goes_on_to_the_same_result(tmp_path: Path, monkeypatch: p
     assert published(corpus) == published(tmp_path / "whole")
 
 
-def test_blocks_that_are_there_are_not_parsed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_that_are_there_are_not_parsed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(links_scan, "RUN_BLOCKS", 1)
     dump = write_dump(tmp_path / "RS_1.zst", month(0))
     faults._passed.clear()
     monkeypatch.setenv("WEBTEXT_FAULT", "links.scanned:3:raise")
@@ -272,13 +211,13 @@ def test_blocks_that_are_there_are_not_parsed_again(tmp_path: Path, monkeypatch:
         make(tmp_path / "corpus", [dump])
     monkeypatch.delenv("WEBTEXT_FAULT")
     first_lines = []
-    judge_lines = links_scan.judge_lines
+    add = JudgedLines.add
 
-    def judged(data: bytes, first_line: int, *rest: Any) -> Any:
+    def judged(self: JudgedLines, data: bytes, first_line: int) -> None:
         first_lines.append(first_line)
-        return judge_lines(data, first_line, *rest)
+        add(self, data, first_line)
 
-    monkeypatch.setattr(links_scan, "judge_lines", judged)
+    monkeypatch.setattr(JudgedLines, "add", judged)
     make(tmp_path / "corpus", [dump])
     assert first_lines and min(first_lines) > 20
 
@@ -292,10 +231,13 @@ def test_a_run_that_goes_on_with_another_suffix_list_decides_again(
     with pytest.raises(Exception, match=r"stage\.parts"):
         make(tmp_path / "corpus", [dump])
     monkeypatch.delenv("WEBTEXT_FAULT")
-    monkeypatch.setattr(stage, "suffix_list", lambda: "tldextract 99")
+    for module in (stage, links_decide):
+        monkeypatch.setattr(module, "suffix_list", lambda: "tldextract 99")
     decided = []
-    decide_lines = stage.decide_lines
-    monkeypatch.setattr(stage, "decide_lines", lambda *given: decided.append(1) or decide_lines(*given))
+    decide_lines = links_decide.decide_lines
+    monkeypatch.setattr(
+        links_decide, "decide_lines", lambda *given, **k: decided.append(1) or decide_lines(*given, **k)
+    )
     assert make(tmp_path / "corpus", [dump]).run["suffixes"] == "tldextract 99"
     assert decided
 
@@ -311,8 +253,8 @@ def test_line_files_and_key_ranges_of_any_size_give_the_same_links(
 ) -> None:
     dumps = [write_dump(tmp_path / f"RS_{number}.zst", month(number * 41)) for number in range(2)]
     make(tmp_path / "large", dumps)
-    monkeypatch.setattr(stage, "RANGE_ROWS", 7)
-    monkeypatch.setattr(links_scan, "FILE_ROWS", 11)
+    monkeypatch.setattr(links_decide, "RANGE_ROWS", 7)
+    monkeypatch.setattr(links_gather, "FILE_ROWS", 11)
     make(tmp_path / "small", dumps)
     assert len(list((tmp_path / "small/links/lines").rglob("*.parquet"))) > 4
     for name in ("links/part-00000.parquet", "outcomes/links-00000.parquet"):
@@ -358,6 +300,7 @@ def test_a_dump_that_loses_too_much_stops_and_asks(tmp_path: Path) -> None:
         b"{" if n % 5 == 0 else record(n, f"http://s{n}.example/") for n in range(1_000)
     ]
     dump = write_dump(tmp_path / "a.ndjson", broken)
-    with pytest.raises(LossAlarm, match="200 of 1,000 rows"):
+    with pytest.raises(LossAlarm, match=r"200 of 1,000 lines are unreadable.*\(line 1: not JSON; line 6: ") as caught:
         make(tmp_path / "corpus", [dump], accept_loss=False, block_bytes=1 << 20)
+    assert caught.value.where == str(dump)
     assert make(tmp_path / "corpus", [dump], block_bytes=1 << 20).outcomes == {"unreadable": 200}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import lzma
 from collections import Counter
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def make(
 
 def test_the_dump_whose_ends_are_known_balances(tmp_path: Path, data: Path) -> None:
     made, links, outcomes = make(tmp_path / "corpus", data / "web/RS_2025-01.zst")
-    assert made.facts == {"lines": 1_455, "blank_lines": 1, "objects": 1_450}
+    assert made.facts == {"lines": 1_455, "blank_lines": 1, "objects": 1_450, "outcomes": "all"}
     assert made.rows_in == 1_454 == links.num_rows + outcomes.num_rows + 300 + 270
     assert (made.outcomes["self-post"], made.outcomes["media"], made.outcomes["unreadable"]) == (300, 270, 4)
     assert sum(len(posts) for posts in links["submissions"].to_pylist()) > links.num_rows
@@ -79,21 +80,31 @@ def test_the_sum_of_karma_is_the_expected_one(tmp_path: Path, data: Path) -> Non
 
 
 def test_two_real_months_of_2005(tmp_path: Path, data: Path) -> None:
-    made, links, outcomes = make(tmp_path / "corpus", data / "reddit/dumps/RS_v2_2005-0*.xz")
-    assert made.facts == {"lines": 1_182, "blank_lines": 0, "objects": 1_182}
+    made, links, _ = make(tmp_path / "corpus", data / "reddit/dumps/RS_v2_2005-0*.xz")
+    assert made.facts == {"lines": 1_182, "blank_lines": 0, "objects": 1_182, "outcomes": "all"}
     assert min(links["karma"].to_pylist()) == 3
-    # 840 submissions have a score of 3 or more.
-    kept_posts = sum(any(post["score"] >= 3 for post in posts) for posts in links["submissions"].to_pylist())
-    lost = Counter(outcomes["outcome"].to_pylist())
-    assert kept_posts == links.num_rows and 780 < links.num_rows < 840
-    assert lost["removed"] == 5 and lost["unreadable"] == lost["unusable-url"] == 0
-    assert made.rows_in == made.rows_out + sum(made.outcomes.values())
+    assert made.outcomes == {"karma": 337, "removed": 5, "duplicate-url": 4, "media": 2, "wikipedia": 1}
+    assert links.num_rows == 833 == made.rows_in - sum(made.outcomes.values())
+    posts = [
+        json.loads(line)
+        for month in ("06", "07")
+        for line in lzma.decompress((data / f"reddit/dumps/RS_v2_2005-{month}.xz").read_bytes()).splitlines()
+    ]
+    good = [post for post in posts if post["score"] >= 3]
+    assert (len(posts), len(good)) == (1_182, 840)
+    left_out = [post for post in good if post["selftext"] == "[deleted]" or "wikipedia.org/" in post["url"]]
+    media = [post for post in good if post["url"].endswith((".jpg", ".gif", ".wmv", ".mov", ".mp3"))]
+    expected = {url_key(post["url"]) for post in good} - {url_key(post["url"]) for post in [*left_out, *media]}
+    assert set(links["key"].to_pylist()) == expected
+    best = {post["id"]: post["score"] for post in posts}
+    for karma, listed in zip(links["karma"].to_pylist(), links["submissions"].to_pylist(), strict=True):
+        assert karma == max(best[post["id"]] for post in listed)
 
 
 def test_real_submissions_in_the_layout_of_2024(tmp_path: Path, data: Path) -> None:
     made, links, _ = make(tmp_path / "corpus", data / "reddit/dumps/submissions-2024-schema.ndjson")
     assert made.rows_in == 31
-    assert made.outcomes["self-post"] == 12
+    assert made.outcomes == {"self-post": 12, "karma": 9, "media": 4, "blocked": 1, "nsfw": 1}
     assert sorted(links["url"].to_pylist()) == [
         "http://online.wsj.com/public/article/0,,SB111948406207267049-_s5eff_5SbJW3B_RdxwYLvU3s6c_20050723,00.html?mod=blogs",
         "http://www.downingstreetmemo.com/",

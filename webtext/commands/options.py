@@ -38,6 +38,26 @@ Replay = Annotated[
 MinKarma = Annotated[int | None, typer.Option("--min-karma", help="The least karma a link needs. Default 3.")]
 KarmaPolicy = Annotated[str | None, typer.Option("--karma-policy", help="max, sum or first. Default max.")]
 Nsfw = Annotated[bool | None, typer.Option("--nsfw/--no-nsfw", help="Follow links marked over 18.")]
+Removed = Annotated[bool | None, typer.Option("--removed/--no-removed", help="Follow links that moderators removed.")]
+LinksPreset = Annotated[
+    str | None,
+    typer.Option(
+        "--preset",
+        help="Choose links as webtext, openwebtext or openwebtext2 did: written into webtext.toml; flags go over it.",
+    ),
+]
+SOURCES = "Dumps and URL lists: files, globs, folders; - (standard input); s3://…, https://…; reddit:/r/NAME/new."
+
+
+def names_option(flag: str, what: str) -> Any:
+    """An option that may be repeated, for a setting that is a list: it replaces the list of webtext.toml."""
+    return typer.Option(flag, metavar="NAME", help=f"{what} May be repeated; replaces webtext.toml's list.")
+
+
+OnlyDomain = Annotated[list[str] | None, names_option("--only-domain", "Follow no other domains' links.")]
+BlockDomain = Annotated[list[str] | None, names_option("--block-domain", "Follow no links of this domain.")]
+OnlySubreddit = Annotated[list[str] | None, names_option("--only-subreddit", "Read no other subreddits.")]
+BlockSubreddit = Annotated[list[str] | None, names_option("--block-subreddit", "Do not read this subreddit.")]
 Contact = Annotated[str | None, typer.Option("--contact", help="Your e-mail address or URL, for site owners.")]
 Language = Annotated[str | None, typer.Option("--language", help="The language that stays, or any. Default en.")]
 MinWords = Annotated[int | None, typer.Option("--min-words", help="Shorter documents are dropped.")]
@@ -54,7 +74,7 @@ def open_corpus(folder: Path, *, create: bool = True) -> Corpus:
 
 def given(**flags: Any) -> dict[str, Any]:
     """Only the flags that were given: the others are for webtext.toml to say."""
-    return {name: value for name, value in flags.items() if value is not None}
+    return {name: value for name, value in flags.items() if value is not None and value != []}
 
 
 def engine_of(name: str | None, address: str | None, options: list[str] | None) -> dict[str, Any]:

@@ -7,19 +7,26 @@ from typing import Annotated
 import typer
 
 from webtext.commands.options import (
+    SOURCES,
     AcceptLoss,
     Address,
     AsJson,
     BeamOption,
+    BlockDomain,
+    BlockSubreddit,
     Contact,
     Engine,
     Folder,
     KarmaPolicy,
     Language,
+    LinksPreset,
     MinKarma,
     MinWords,
     Nsfw,
+    OnlyDomain,
+    OnlySubreddit,
     Redo,
+    Removed,
     Replay,
     Threshold,
     Tokenizer,
@@ -37,10 +44,16 @@ commands = typer.Typer()
 @commands.command(epilog="Example: webtext links my-corpus RS_2025-01.zst RS_2025-02.zst --min-karma 5")
 def links(
     corpus: Folder,
-    sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="Dumps: files, globs or folders.")],
+    sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help=SOURCES)],
+    preset: LinksPreset = None,
     min_karma: MinKarma = None,
     karma_policy: KarmaPolicy = None,
     nsfw: Nsfw = None,
+    removed: Removed = None,
+    only_domain: OnlyDomain = None,
+    block_domain: BlockDomain = None,
+    only_subreddit: OnlySubreddit = None,
+    block_subreddit: BlockSubreddit = None,
     workers: Workers = None,
     engine: Engine = None,
     address: Address = None,
@@ -49,11 +62,24 @@ def links(
     accept_loss: AcceptLoss = False,
     as_json: AsJson = False,
 ) -> None:
-    """Select the links of Reddit submissions with enough karma (links/)."""
-    values = given(min_karma=min_karma, karma_policy=karma_policy, nsfw=nsfw)
+    """Select the links of Reddit submissions with enough karma (links/).
+
+    A URL list may be text (one URL a line), CSV, JSON lines or Parquet; its links without a karma are all kept.
+    Sources add up: name next month's dump alone. webtext doctor looks at them before.
+    """
+    values = given(
+        min_karma=min_karma,
+        karma_policy=karma_policy,
+        nsfw=nsfw,
+        removed=removed,
+        only_domains=only_domain,
+        block_domains=block_domain,
+        only_subreddits=only_subreddit,
+        block_subreddits=block_subreddit,
+    )
     on = engine_of(engine, address, beam_option)
     report = open_corpus(corpus).links(
-        *sources, workers=workers, engine=on, redo=redo, accept_loss=accept_loss, **values
+        *sources, preset=preset, workers=workers, engine=on, redo=redo, accept_loss=accept_loss, **values
     )
     print_reports([report], as_json)
 
@@ -149,9 +175,10 @@ def tokenize(
 @commands.command(epilog="Example: webtext build my-corpus RS_2025-01.zst --replay pages.warc.gz --workers 2")
 def build(
     corpus: Folder,
-    sources: Annotated[list[str] | None, typer.Argument(metavar="[SOURCE...]", help="Dumps.")] = None,
+    sources: Annotated[list[str] | None, typer.Argument(metavar="[SOURCE...]", help=SOURCES)] = None,
     replay: Replay = None,
     contact: Contact = None,
+    preset: LinksPreset = None,
     min_karma: MinKarma = None,
     karma_policy: KarmaPolicy = None,
     nsfw: Nsfw = None,
@@ -177,6 +204,12 @@ def build(
     }
     on = engine_of(engine, address, beam_option)
     reports = open_corpus(corpus).build(
-        *(sources or ()), replay=replay or (), workers=workers, engine=on, accept_loss=accept_loss, settings=settings
+        *(sources or ()),
+        preset=preset,
+        replay=replay or (),
+        workers=workers,
+        engine=on,
+        accept_loss=accept_loss,
+        settings=settings,
     )
     print_reports(reports, as_json)
