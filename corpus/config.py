@@ -116,6 +116,10 @@ class TokenizeSettings:
     validation: float = setting(0.01, "share of the documents held out, by hash of their key", low=0, high=0.5)
     salt: str = setting("webtext", "salt of that hash")
     shard_tokens: int = setting(100_000_000, "tokens a shard, about", low=1_000)
+    engine: str = setting(
+        "auto", "what encodes: auto is gigatoken where it proves equal to tiktoken", shapes=False,
+        choices=("auto", "tiktoken"),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,10 @@ POINTS: tuple[str, ...] = (
     "crawl.committed",  # states committed
     "extract.part",  # one part of the pages extracted and written
     "dedup.signed",  # one part's signatures written
+    "tokenize.counted",  # one part's pieces counted and written
     "tokenize.trained",  # the tokenizer exists, no shard yet
-    "tokenize.encoded",  # one part encoded and written
+    "tokenize.encoded",  # one part encoded and written, not yet recorded
+    "tokenize.assembled",  # one shard written, not yet recorded
     "train.step",  # a step taken, no checkpoint
     "train.checkpoint",  # a checkpoint written aside, not renamed
     "train.saved",  # a checkpoint renamed
