@@ -32,6 +32,7 @@ POINTS: tuple[str, ...] = (
     "tokenize.trained",  # the tokenizer exists, no shard yet
     "tokenize.encoded",  # one part encoded and written, not yet recorded
     "tokenize.assembled",  # one shard written, not yet recorded
+    "export.written",  # one file of an export written, not yet recorded
     "train.step",  # a step taken, no checkpoint
     "train.checkpoint",  # a checkpoint written aside, not renamed
     "train.saved",  # a checkpoint renamed

@@ -30,13 +30,15 @@ from webtext.corpus.interrupts import stop_signals
 from webtext.corpus.lock import corpus_lock, lock_holder
 from webtext.corpus.manifests import Manifest, current, fingerprint, verify_files
 from webtext.corpus.outcomes import Stage
-from webtext.corpus.progress import read_progress, say
+from webtext.corpus.progress import progress, read_progress, say
 from webtext.corpus.stages import StageRun, publication_pending, roll_forward, stage_manifest
 from webtext.extras import needs
 from webtext.folder import SECTIONS, CorpusFolder
 from webtext.reports import StageReport, Status
 
 if TYPE_CHECKING:
+    from webtext.tokenize.exporting import ExportReport
+    from webtext.tokenize.verifying import ShardsReport
     from webtext.train.trainer import TrainReport
 
 Paths = Sequence[str | os.PathLike[str]]
@@ -281,6 +283,30 @@ class Corpus(CorpusFolder):
         options.update(default_preset=wanted.preset, default_seed=wanted.seed)
         with corpus_lock(folder, f"train --run {run}"), stop_signals(raising=False) as stop, os_errors(folder):
             return train(self.path, run=run, preset=preset, stop=stop, **options)
+
+    def verify_shards(self) -> ShardsReport:
+        """Compare every byte of `shards/` and `tokenizer/` with what was written; the report names what differs."""
+        with needs("tokenize"):
+            from webtext.tokenize.verifying import shards_folder, verify_shards
+        folder = shards_folder(self.path)
+        manifest = stage_manifest(self.path, Stage.SHARDS)
+        size = sum(path.stat().st_size for path in folder.rglob("*.arrow"))
+        with stop_signals(raising=True), progress(None, "verify", size, "bytes") as shown:
+            hashes = None if manifest is None else manifest.files
+            return verify_shards(folder, hashes, self.path / "tokenizer", seen=shown.add)
+
+    def export_shards(self, folder: str | os.PathLike[str], *, to: str) -> ExportReport:
+        """Write the shards into `folder` as nanogpt, parquet or jsonl; goes on where an earlier call stopped."""
+        with needs("tokenize"):
+            from webtext.tokenize.exporting import export_shards
+            from webtext.tokenize.files import read_vocabulary
+            from webtext.tokenize.shard_index import SPLITS, ShardIndex
+            from webtext.tokenize.verifying import shards_folder
+        source, target = shards_folder(self.path), Path(folder)
+        total = sum(ShardIndex.read(source).tokens(split) for split in SPLITS)
+        vocabulary = read_vocabulary(self.path / "tokenizer")
+        with os_errors(target), stop_signals(raising=True), progress(None, "export", total, "tokens") as shown:
+            return export_shards(source, target, to, vocabulary, done=shown.add)
 
     def generate(self, prompt: str = "", *, run: str = "default", **options: Any) -> list[str]:
         """Sample from a run's newest checkpoint.
