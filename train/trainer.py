@@ -180,6 +180,7 @@ def _begin(
         refuse_changes(folder, begun, asked)
         context = begun.config().context
         data = open_data(corpus, context=context, shards=begun.shards, fingerprint=begun.fingerprint)
+        data.check_model(begun.config().vocab_size, begun.tokenizer, where=folder)
         return begun, data, False
     if checkpoint_folders(folder) and not restart:
         raise DamagedFile("has checkpoints, but no run.json", where=folder, hint="--restart begins the run again")
