@@ -107,7 +107,7 @@ class DedupSettings:
 class TokenizeSettings:
     """[tokenize]: how documents become tokens."""
 
-    tokenizer: str = setting("train", "train, gpt2, or a folder that holds a tokenizer")
+    tokenizer: str = setting("train", "train, gpt2 (found, or gpt2:PATH), or a folder that holds a tokenizer")
     vocab_size: int = setting(
         50_257, "tokens of a trained vocabulary, <|endoftext|> included; less where the text yields less",
         low=257, high=65_535,

@@ -18,6 +18,7 @@ from webtext.tokenize.vocabulary import Vocabulary
 
 Train = Callable[[], Vocabulary]
 
+GPT2 = "gpt2"
 TOKENIZER = "tokenizer"
 """Its folder in a corpus; the files belong to the manifest of the shards."""
 
@@ -38,8 +39,8 @@ def choose_vocabulary(
     kept = None if retrain else _kept(run)
     if kept is not None:
         return kept
-    if settings.tokenizer == "gpt2":
-        vocabulary = gpt2_vocabulary()
+    if _is_gpt2(settings.tokenizer):
+        vocabulary = gpt2_vocabulary(_gpt2_source(settings.tokenizer))
     elif settings.tokenizer == "train":
         vocabulary = _trained(run, settings, clean_identity, train)
     else:
@@ -61,12 +62,31 @@ def stated(settings: TokenizeSettings, previous: Manifest | None) -> str:
     before = "" if previous is None else str(previous.settings.get("tokenizer"))
     if settings.tokenizer == "train" or settings.tokenizer == before:
         return settings.tokenizer
-    if settings.tokenizer == "gpt2":
-        gpt2_vocabulary()
-        return settings.tokenizer
+    if _is_gpt2(settings.tokenizer):
+        if before != GPT2:
+            gpt2_vocabulary(_gpt2_source(settings.tokenizer))
+        return GPT2
     if before.startswith("given ") and not Path(settings.tokenizer).expanduser().exists():
         return before
     return f"given {_given(settings).fingerprint}"
+
+
+def absolute(tokenizer: str) -> str:
+    """What webtext.toml keeps of `--tokenizer`: a path that means the same from every folder."""
+    if tokenizer in ("train", GPT2):
+        return tokenizer
+    prefix = f"{GPT2}:" if tokenizer.startswith(f"{GPT2}:") else ""
+    return prefix + str(Path(tokenizer.removeprefix(prefix)).expanduser().absolute())
+
+
+def _is_gpt2(tokenizer: str) -> bool:
+    return tokenizer == GPT2 or tokenizer.startswith(f"{GPT2}:")
+
+
+def _gpt2_source(tokenizer: str) -> Path | None:
+    """The file or folder in `gpt2:PATH`."""
+    path = tokenizer.removeprefix(GPT2).removeprefix(":")
+    return Path(path).expanduser() if path else None
 
 
 def _given(settings: TokenizeSettings) -> Vocabulary:
@@ -75,7 +95,7 @@ def _given(settings: TokenizeSettings) -> Vocabulary:
         raise UsageError(
             f"there is no tokenizer {settings.tokenizer!r}",
             where="tokenize.tokenizer",
-            hint="it is train, gpt2, or a folder that holds a tokenizer",
+            hint="it is train, gpt2, gpt2:PATH, or a folder that holds a tokenizer",
         )
     return read_vocabulary(source)
 

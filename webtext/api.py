@@ -194,8 +194,10 @@ class Corpus(CorpusFolder):
         Args:
             retrain: make a new tokenizer; otherwise a corpus that grows keeps the one it has.
         """
-        if settings.get("tokenizer", "train") not in ("train", "gpt2"):
-            settings["tokenizer"] = str(Path(str(settings["tokenizer"])).expanduser().absolute())
+        if "tokenizer" in settings:
+            with needs("tokenize"):
+                from webtext.tokenize.choosing import absolute
+            settings["tokenizer"] = absolute(str(settings["tokenizer"]))
         with self._writing("tokenize", settings, Stage.SHARDS) as wanted, needs("tokenize"):
             from webtext.pipelines.engine import Engine
             from webtext.pipelines.tokenize import RULES, make_shards

@@ -29,6 +29,7 @@ from webtext.corpus.stages import StageRun
 from webtext.pipelines.engine import Engine
 from webtext.pipelines.tokenize import RULES, make_shards, tokenize_inputs
 from webtext.tokenize import reference
+from webtext.tokenize.choosing import absolute, stated
 from webtext.tokenize.files import read_vocabulary, write_vocabulary
 from webtext.tokenize.shard_index import ShardIndex, open_shards
 from webtext.tokenize.training import train_vocabulary
@@ -339,8 +340,26 @@ def test_gpt2s_own_tokenizer_is_used(data: Path, tmp_path: Path, monkeypatch: py
     assert (tmp_path / "tokenizer" / "encoder.json").read_bytes() == (data / "tokenizer" / "encoder.json").read_bytes()
 
 
+def test_gpt2s_own_tokenizer_is_used_from_a_path(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WEBTEXT_GPT2_VOCAB", raising=False)
+    settings = replace(SETTINGS, tokenizer=f"gpt2:{data / 'tokenizer' / 'vocab.bpe'}")
+    assert stated(settings, None) == "gpt2"
+    assert _tokenize(tmp_path, _clean(tmp_path, _documents(20)), settings).facts["vocab_size"] == 50_257
+    with pytest.raises(WebtextError, match="was not found"):
+        stated(replace(SETTINGS, tokenizer=f"gpt2:{tmp_path}"), None)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [("train", "train"), ("gpt2", "gpt2"), ("/a/b", "/a/b"), ("gpt2:/a/b", "gpt2:/a/b"), ("mine", "{}/mine"),
+     ("gpt2:mine", "gpt2:{}/mine")],
+)  # fmt: skip
+def test_a_path_is_kept_as_what_it_is_from_everywhere(given: str, kept: str) -> None:
+    assert absolute(given) == kept.format(Path.cwd())
+
+
 def test_a_tokenizer_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"no tokenizer 'nowhere'.*\n.*train, gpt2, or a folder"):
+    with pytest.raises(UsageError, match=r"no tokenizer 'nowhere'.*\n.*train, gpt2, gpt2:PATH, or a folder"):
         _tokenize(tmp_path, _clean(tmp_path, _documents(5)), replace(SETTINGS, tokenizer="nowhere"))
 
 
