@@ -38,9 +38,6 @@ SHARDS = str(Stage.SHARDS)
 
 WORKER_BYTES = 32_000_000
 """Text from which a further worker pays: a process takes two to three seconds to start."""
-ASSEMBLERS = 2
-"""Workers that assemble, at most: each holds a shard, 200 MB, and copying is soon as fast as the disk."""
-
 _TEXT = DOCUMENTS.names.index("text")  # its column in a file: those before it hold one leaf each
 
 
@@ -98,8 +95,10 @@ def make_shards(
         "rules": " ".join(f"{name}={version}" for name, version in sorted(RULES.items())),
     }
     plans = _plan(run, parts, settings, described)
-    few = replace(engine, workers=min(engine.workers, ASSEMBLERS))
-    few.each("assemble shards", assemble_shard, plans, unit="shards", made=_counter([plan.record for plan in plans]))
+    # By one process: each would hold a shard of 200 MB, and copying is soon as fast as the disk.
+    replace(engine, workers=1).each(
+        "assemble shards", assemble_shard, plans, unit="shards", made=_counter([plan.record for plan in plans])
+    )
     index, files, hashes = _outputs(run, plans, vocabulary, identity, clean_identity)
     documents = {split: sum(entry.documents for entry in index.splits[split]) for split in SPLITS}
     return run.publish(

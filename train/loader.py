@@ -93,14 +93,14 @@ class Windows:
         return np.searchsorted(self._ends, windows, side="right").astype(np.int64)
 
     def read(self, windows: Iterable[int] | NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Inputs and targets of `windows`, each (windows, context) int64; targets are the inputs' next tokens."""
+        """Inputs and targets of `windows`, each (windows, context) int64, contiguous; targets are the next tokens."""
         wanted = windows if isinstance(windows, np.ndarray) else np.array(list(windows), dtype=np.int64)
         shards = self._shards_of(wanted)
-        rows = np.empty((len(wanted), self.context + 1), dtype=np.int64)
+        rows = np.empty((len(wanted), self.context + 1), dtype=np.uint16)
         for shard in np.unique(shards).tolist():
             mine = np.flatnonzero(shards == shard)
             rows[mine] = self._rows[shard][wanted[mine] - self._firsts[shard]]
-        return rows[:, :-1], rows[:, 1:]
+        return rows[:, :-1].astype(np.int64), rows[:, 1:].astype(np.int64)
 
     def batch(self, position: int, count: int, *, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Inputs and targets of the `count` windows from `position` on, in the order of `seed`.

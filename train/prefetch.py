@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -127,7 +126,7 @@ class Prefetcher:
     def _read(self, position: int, count: int) -> tuple[Batch, torch.cuda.Event | None]:
         copied = None
         inputs, targets = self.data.batch(position, count, seed=self.reading.seed)
-        tensors = [torch.from_numpy(np.ascontiguousarray(array)) for array in (inputs, targets)]
+        tensors = [torch.from_numpy(array) for array in (inputs, targets)]
         if self._stream is not None:
             with torch.cuda.stream(self._stream):
                 tensors = [tensor.pin_memory().to(self.device, non_blocking=True) for tensor in tensors]

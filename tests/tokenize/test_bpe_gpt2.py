@@ -133,9 +133,7 @@ def test_nothing_is_fetched_in_the_place_of_a_named_file(
 def test_where_it_is_nowhere_the_message_says_what_to_put_where(
     alone: Path, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(
-        WebtextError, match=r"was not found on this machine, and http:.*Not Found"
-    ) as caught:
+    with pytest.raises(WebtextError, match=r"was not found on this machine, and http:.*Not Found") as caught:
         gpt2_vocabulary()
     message = str(caught.value)
     assert gpt2.VARIABLE in message
