@@ -21,6 +21,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -106,9 +107,9 @@ def encoding(texts: Sequence[str], vocabulary: Vocabulary, rounds: int) -> list[
 def whole_step(texts: Sequence[str], vocabulary: Vocabulary, folder: Path, rounds: int) -> list[Row]:
     """From Parquet to published shards: two corpora, one twice as large, whose difference leaves the start out."""
     write_vocabulary(folder / "tokenizer", vocabulary)
-
-    halves = {"half": texts[: len(texts) // 2], "whole": texts}
-    paths = {name: _clean(folder / name, mine) for name, mine in halves.items()}
+    parts = {"warm": 400, "eighth": 8, "quarter": 4, "half": 2, "whole": 1}
+    corpora = {name: texts[: len(texts) // part] for name, part in parts.items()}
+    paths = {name: _clean(folder / name, mine) for name, mine in corpora.items()}
 
     def run(name: str, engine: str) -> None:
         settings = TokenizeSettings(tokenizer=str(folder / "tokenizer"), engine=engine)
@@ -117,18 +118,20 @@ def whole_step(texts: Sequence[str], vocabulary: Vocabulary, folder: Path, round
         )
         make_shards(begun, folder / name, [paths[name]], settings, clean_identity="x", engine=Engine(1), retrain=True)
 
-    rivals = {
-        f"{engine} {name}": (lambda name=name, engine=engine: run(name, engine))  # type: ignore[misc]
-        for engine in ("auto", "tiktoken")
-        for name in halves
-    }
-    paths["warm"] = _clean(folder / "warm", texts[:50])
     run("warm", "auto")  # imports
+    pairs = {"auto": ("half", "whole"), "tiktoken": ("eighth", "quarter")}
+    rivals = {
+        f"{engine} {name}": partial(run, name, engine)
+        for engine, pair in pairs.items() for name in pair
+    }  # fmt: skip
     seconds = interleaved(rivals, rounds)
-    size = sum(len(text.encode()) for text in texts[len(texts) // 2 :]) / 1e6
     named = {"auto": "webtext with gigatoken", "tiktoken": "webtext with tiktoken"}
-    taken = {engine: seconds[f"{engine} whole"] - seconds[f"{engine} half"] for engine in named}
-    return [("Parquet to shards", named[engine], size / taken[engine], "MB/CPU s") for engine in named]
+    rows: list[Row] = []
+    for engine, (small, large) in pairs.items():
+        size = sum(len(text.encode()) for text in corpora[large][len(corpora[small]) :]) / 1e6
+        taken = seconds[f"{engine} {large}"] - seconds[f"{engine} {small}"]
+        rows.append(("Parquet to shards", named[engine], size / taken, "MB/CPU s"))
+    return rows
 
 
 def _clean(corpus: Path, texts: Sequence[str]) -> Path:
@@ -226,7 +229,7 @@ def main() -> None:
     """Run all of it and print the table."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     options.add_argument("--text", type=Path, default=Path(np.__file__).parent.parent)
-    options.add_argument("--megabytes", type=int, default=48)
+    options.add_argument("--megabytes", type=int, default=100)
     options.add_argument("--gpt2", type=Path, help="folder of OpenAI's vocabulary; without it one is trained")
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--write", action="store_true", help="into docs/benchmarks.md")

@@ -20,6 +20,9 @@ from numpy.typing import NDArray
 from webtext.corpus.errors import UsageError, WebtextError
 from webtext.train.permutation import windows_at
 
+_BLOCK = 4_096
+"""Positions whose windows are computed at once: for a few of them numpy's calls would take longer than the reading."""
+
 
 class TokenShard(Protocol):
     """What a shard must offer: `webtext.tokenize.shards.Shard` does."""
@@ -65,6 +68,7 @@ class Windows:
         if context < 1:
             raise UsageError(f"a context of {context} tokens; it takes at least 1")
         self.shards = tuple(shards)
+        self._kept: tuple[tuple[int, int], NDArray[np.int64]] | None = None
         self.context = context
         streams = [shard.tokens for shard in self.shards]
         counts = np.array([max(0, len(tokens) - 1) // context for tokens in streams], dtype=np.int64)
@@ -117,7 +121,27 @@ class Windows:
     def _order(self, position: int, count: int, seed: int) -> NDArray[np.int64]:
         if not len(self):
             raise WebtextError(f"too little text for one window of {self.context} tokens")
-        return windows_at(position, count, seed=seed, size=len(self))
+        size = self._block_size
+        found, place, last = [np.zeros(0, np.int64)], position, position + count
+        while place < last:
+            block = place // size
+            end = min(last, (block + 1) * size)
+            found.append(self._block(block, seed)[place - block * size : end - block * size])
+            place = end
+        return found[1] if len(found) == 2 else np.concatenate(found)
+
+    @property
+    def _block_size(self) -> int:
+        return min(_BLOCK, len(self))  # more than an epoch at once would be slow: each has keys of its own
+
+    def _block(self, block: int, seed: int) -> NDArray[np.int64]:
+        """The windows at the positions of one block. The last one is kept, whole: any thread may read it."""
+        size = self._block_size
+        kept = self._kept
+        if kept is None or kept[0] != (block, seed):
+            kept = ((block, seed), windows_at(block * size, size, seed=seed, size=len(self)))
+            self._kept = kept
+        return kept[1]
 
     def documents(self, window: int) -> list[int]:
         """The keys of the documents that `window` reads from, in the stream's order."""

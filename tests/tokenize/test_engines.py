@@ -100,7 +100,7 @@ def test_a_word_of_100_kilobytes_is_encoded(word: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("unit", ["the", "a", " ", "1234567890", "的一是", "!", "ab cd", "\n", " x"])
+@pytest.mark.parametrize("unit", ["the", " ", "1234567890", "的一是", "ab cd"])
 def test_a_word_of_10_megabytes_is_encoded(unit: str) -> None:
     word = unit * (10_000_000 // len(unit.encode())) + "x"
     column = _column([word])
