@@ -118,7 +118,7 @@ class DedupSettings:
 class TokenizeSettings:
     """[tokenize]: how documents become tokens."""
 
-    tokenizer: str = setting("train", "train, gpt2, or a folder that holds a tokenizer")
+    tokenizer: str = setting("train", "train, gpt2 (found, or gpt2:PATH), or a folder that holds a tokenizer")
     vocab_size: int = setting(
         50_257, "tokens of a trained vocabulary, <|endoftext|> included; less where the text yields less",
         low=257, high=65_535,
@@ -127,6 +127,10 @@ class TokenizeSettings:
     validation: float = setting(0.01, "share of the documents held out, by hash of their key", low=0, high=0.5)
     salt: str = setting("webtext", "salt of that hash")
     shard_tokens: int = setting(100_000_000, "tokens a shard, about", low=1_000)
+    engine: str = setting(
+        "auto", "what encodes: auto is gigatoken where it proves equal to tiktoken", shapes=False,
+        choices=("auto", "tiktoken"),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,11 @@ POINTS: tuple[str, ...] = (
     "dedup.collected",  # one part's shingle sets written
     "dedup.decided",  # it is decided who stays, nothing rewritten
     "dedup.written",  # one output file written
+    "tokenize.counted",  # one part's pieces counted and written
     "tokenize.trained",  # the tokenizer exists, no shard yet
-    "tokenize.encoded",  # one part encoded and written
+    "tokenize.encoded",  # one part encoded and written, not yet recorded
+    "tokenize.assembled",  # one shard written, not yet recorded
+    "export.written",  # one file of an export written, not yet recorded
     "train.step",  # a step taken, no checkpoint
     "train.checkpoint",  # a checkpoint written aside, not renamed
     "train.saved",  # a checkpoint renamed

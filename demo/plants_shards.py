@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import tempfile
 from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
 
 from webtext.corpus.outcomes import Stage
 from webtext.demo.finished import Finished
 from webtext.demo.pages import DemoWeb
+from webtext.tokenize.exporting import export_shards
+from webtext.tokenize.files import read_vocabulary
+from webtext.tokenize.shard_index import SPLITS, open_shards
+from webtext.tokenize.verifying import verify_shards
 
 _LEARNED = 1.0
 """Nats by which the loss falls at least."""
@@ -18,6 +26,9 @@ def plant(web: DemoWeb, *, steps: int) -> None:
     """All of them, for a training of so many steps."""
     web.expect("no link is lost on the way, and none counted twice", _balance)
     web.expect("every document that stays is in exactly one shard", _once_each)
+    web.expect("every byte of the shards and their tokenizer is as it was written", _verified)
+    web.expect("the shards hold the text of their documents, to the letter", _same_text)
+    web.expect("nanoGPT reads the stream of the shards from an export", _exported)
 
     def whole(finished: Finished) -> str:
         return "" if len(finished.losses) == steps else f"{len(finished.losses)} steps of {steps}"
@@ -71,6 +82,35 @@ def _traced(finished: Finished) -> str:
         if not posted or [submission.id for submission in document.submissions] != posted:
             return f"{document.url}: {len(document.submissions)} posts, links/ has {len(posted)}"
     return ""
+
+
+def _verified(finished: Finished) -> str:
+    corpus = finished.corpus
+    report = verify_shards(corpus / "shards", finished.manifests[Stage.SHARDS].files, corpus / "tokenizer")
+    return "; ".join(map(str, report.problems))
+
+
+def _same_text(finished: Finished) -> str:
+    tokens = (*read_vocabulary(finished.corpus / "tokenizer").tokens, b"<|endoftext|>")
+    for split in SPLITS:
+        for shard in open_shards(finished.corpus / "shards", split):
+            for row, key in enumerate(shard.keys.tolist()):
+                first, *ids = shard.document(row).tolist()
+                text = b"".join([tokens[number] for number in ids]).decode()
+                if first != len(tokens) - 1 or text != finished.texts[key]:
+                    return f"{shard.urls[row].as_py()}: {text[:40]!r}, not {finished.texts[key][:40]!r}"
+    return ""
+
+
+def _exported(finished: Finished) -> str:
+    source = finished.corpus / "shards"
+    with tempfile.TemporaryDirectory() as name:
+        target = Path(name) / "nanogpt"
+        export_shards(source, target, "nanogpt", read_vocabulary(finished.corpus / "tokenizer"))
+        # as nanoGPT's train.py opens it
+        found = np.memmap(target / "train.bin", dtype=np.uint16, mode="r")
+        meant = np.concatenate([shard.tokens for shard in open_shards(source, "train")])
+        return "" if np.array_equal(found, meant) else f"{len(found):,} tokens, not the {len(meant):,} of the shards"
 
 
 def _once_each(finished: Finished) -> str:

@@ -1,30 +1,32 @@
 """clean/ to tokenizer/ and shards/: choose a tokenizer, encode the documents, assemble shards in key order.
 
-Two Beam pipelines: one element a row group of clean/ (text to a work part of tokens), one element a shard (rows of
-parts to a file). Between them only keys and lengths are held in memory, no token.
+Two Beam pipelines: one element a row group of clean/ (text to work parts of tokens, one a split), one element a shard
+(ranges of parts to a file). Between them only the sizes of the parts are held in memory: no token, and no key.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
 
 from webtext.corpus.config import TokenizeSettings
 from webtext.corpus.errors import DamagedFile, WebtextError
 from webtext.corpus.faults import fault_point
-from webtext.corpus.files import file_sha256, identity_of, open_parquet, write_bytes
+from webtext.corpus.files import file_sha256, identity_of, open_parquet, read_json, write_bytes
 from webtext.corpus.manifests import Manifest
 from webtext.corpus.outcomes import Stage
 from webtext.corpus.progress import say
 from webtext.corpus.schemas import DOCUMENTS, SCHEMA_VERSION
 from webtext.corpus.stages import StageRun, stage_manifest
 from webtext.pipelines.engine import Engine
-from webtext.tokenize.assembly import cut, held_out
+from webtext.pipelines.training import train_on_corpus
+from webtext.tokenize.assembly import Size, cut
 from webtext.tokenize.choosing import TOKENIZER, choose_vocabulary
 from webtext.tokenize.files import TOKENIZER_JSON, vocabulary_files, write_vocabulary
-from webtext.tokenize.parts import EncodeGroup, Group, ShardPlan, assemble_shard
+from webtext.tokenize.parts import EncodeGroup, Group, ShardPlan, assemble_shard, sample_texts
+from webtext.tokenize.proof import SAMPLE_BYTES, choose_engine
 from webtext.tokenize.rules import RULES
 from webtext.tokenize.shard_index import INDEX_NAME, OLDER, SPLITS, ShardEntry, ShardIndex
 from webtext.tokenize.shards import Shard
@@ -33,6 +35,10 @@ from webtext.tokenize.vocabulary import Vocabulary
 __all__ = ["RULES", "make_shards", "shards_identity", "tokenize_inputs"]
 
 SHARDS = str(Stage.SHARDS)
+
+WORKER_BYTES = 32_000_000
+"""Text from which a further worker pays: a process takes two to three seconds to start."""
+_TEXT = DOCUMENTS.names.index("text")  # its column in a file: those before it hold one leaf each
 
 
 def tokenize_inputs(clean_identity: str) -> dict[str, str]:
@@ -64,17 +70,21 @@ def make_shards(
         WebtextError: there is no document, or no such tokenizer.
         DamagedFile: a file of clean/ or of the kept tokenizer is not what it was.
     """
-    groups, rows = _groups(clean)
+    groups, rows, text = _groups(clean)
     if rows == 0:
         raise WebtextError(
             "there is nothing to tokenize: no document is left", where=corpus, hint=_who_took_them(corpus)
         )
-    vocabulary = choose_vocabulary(run, clean, settings, clean_identity=clean_identity, retrain=retrain)
+    engine = replace(engine, workers=max(1, min(engine.workers, text // WORKER_BYTES)))
+    vocabulary = choose_vocabulary(
+        run, settings, clean_identity=clean_identity, retrain=retrain,
+        train=lambda: train_on_corpus(run, groups, settings, clean_identity=clean_identity, engine=engine),
+    )  # fmt: skip
     tokenizer = run.part("tokenizer", vocabulary.fingerprint, suffix=f"/{TOKENIZER_JSON}")
     if not tokenizer.exists():
         write_bytes(tokenizer, vocabulary_files(vocabulary)[TOKENIZER_JSON])
     fault_point("tokenize.trained")
-    parts = _encode(run, engine, groups, tokenizer, [clean_identity, vocabulary.fingerprint])
+    parts = _encode(run, engine, groups, tokenizer, vocabulary, settings, clean_identity)
     identity = shards_identity(clean_identity, vocabulary, settings)
     described = {
         "identity": identity,
@@ -85,7 +95,10 @@ def make_shards(
         "rules": " ".join(f"{name}={version}" for name, version in sorted(RULES.items())),
     }
     plans = _plan(run, parts, settings, described)
-    engine.each("assemble shards", assemble_shard, plans, unit="shards", made=_counter([plan.record for plan in plans]))
+    # By one process: each would hold a shard of 200 MB, and copying is soon as fast as the disk.
+    replace(engine, workers=1).each(
+        "assemble shards", assemble_shard, plans, unit="shards", made=_counter([plan.record for plan in plans])
+    )
     index, files, hashes = _outputs(run, plans, vocabulary, identity, clean_identity)
     documents = {split: sum(entry.documents for entry in index.splits[split]) for split in SPLITS}
     return run.publish(
@@ -119,63 +132,63 @@ def shards_identity(clean_identity: str, vocabulary: Vocabulary, settings: Token
     )
 
 
-def _groups(clean: Sequence[Path]) -> tuple[list[tuple[Path, int]], int]:
-    """Every row group that has rows, and the number of rows in all."""
+def _groups(clean: Sequence[Path]) -> tuple[list[tuple[Path, int]], int, int]:
+    """Every row group that has rows, the number of rows in all, and the bytes of text, about."""
     groups: list[tuple[Path, int]] = []
-    rows = 0
+    rows = text = 0
     for path in clean:
         with open_parquet(path, DOCUMENTS) as file:
-            counts = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
-        groups += [(path, number) for number, count in enumerate(counts) if count]
-        rows += sum(counts)
-    return groups, rows
+            found = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
+        groups += [(path, number) for number, group in enumerate(found) if group.num_rows]
+        rows += sum(group.num_rows for group in found)
+        text += sum(group.column(_TEXT).total_uncompressed_size for group in found)
+    return groups, rows, text
 
 
 def _encode(
-    run: StageRun, engine: Engine, groups: Sequence[tuple[Path, int]], tokenizer: Path, made_of: Sequence[str]
-) -> list[Path]:
+    run: StageRun,
+    engine: Engine,
+    groups: Sequence[tuple[Path, int]],
+    tokenizer: Path,
+    vocabulary: Vocabulary,
+    settings: TokenizeSettings,
+    clean_identity: str,
+) -> list[Group]:
     # What lies in a row group follows from its file's name and the identity of all files.
+    made_of = [clean_identity, vocabulary.fingerprint, settings.validation, settings.salt]
     elements = [
-        Group(path, number, run.part("encoded", *made_of, path.name, number, suffix=".arrow"))
+        Group(path, number, *(run.part("encoded", *made_of, path.name, number, split, suffix=".arrow")
+                              for split in SPLITS))
         for path, number in groups
-    ]
-    parts = [element.part for element in elements]
-    engine.each("encode", EncodeGroup(tokenizer), elements, made=_counter(parts))
-    return parts
+    ]  # fmt: skip
+    records = [element.record for element in elements]
+    if not all(record.exists() for record in records):
+        chosen = choose_engine(vocabulary, sample_texts(list(groups), SAMPLE_BYTES), settings.engine)
+        encode = EncodeGroup(tokenizer, chosen.engine, settings.validation, settings.salt)
+        engine.each("encode", encode, elements, made=_counter(records))
+    return elements
 
 
 def _plan(
-    run: StageRun, parts: Sequence[Path], settings: TokenizeSettings, described: dict[str, str]
+    run: StageRun, groups: Sequence[Group], settings: TokenizeSettings, described: dict[str, str]
 ) -> list[ShardPlan]:
     """Decide where each document goes, by its key and its length alone."""
-    shards = [Shard.open(part) for part in parts]
-    keys = np.concatenate([shard.keys for shard in shards])
-    lengths = np.concatenate([np.diff(shard.offsets) for shard in shards])
-    part_of = np.repeat(np.arange(len(shards)), [len(shard) for shard in shards])
-    row_of = np.concatenate([np.arange(len(shard)) for shard in shards])
-    order = np.argsort(keys, kind="stable")
-    if np.any(keys[order][1:] == keys[order][:-1]):
-        raise DamagedFile(
-            "a key stands there twice", where=run.corpus / "clean", hint="make it again: webtext dedup CORPUS --redo"
-        )
-    held = held_out(keys[order], settings.validation, settings.salt)
-    _say_what_is_empty(settings, int(held.sum()), len(keys))
+    made = sorted(((read_json(group.record), group) for group in groups), key=lambda one: int(one[0]["first"]))
+    for (before, _), (after, group) in itertools.pairwise(made):
+        if after["first"] <= before["last"]:
+            what = "a key stands there twice" if after["first"] == before["last"] else "its documents lie among others"
+            raise DamagedFile(what, where=group.path, hint="make it again: webtext dedup CORPUS --redo")
+    counts = {split: sum(record["sizes"][split][0] for record, _ in made) for split in SPLITS}
+    _say_what_is_empty(settings, counts["val"], sum(counts.values()))
     plans = []
-    for split, inside in (("train", ~held), ("val", held)):
-        chosen = order[inside]
-        for number, (start, end) in enumerate(cut(lengths[chosen], settings.shard_tokens)):
-            mine = chosen[start:end]
-            used, local = np.unique(part_of[mine], return_inverse=True)
-            plan = ShardPlan(
-                split=split,
-                path=run.part("shard", described["identity"], split, number, suffix=".arrow"),
-                rows=run.part("rows", described["identity"], split, number, suffix=".npy"),
-                parts=tuple(parts[part] for part in used.tolist()),
-                metadata=tuple({**described, "split": split}.items()),
-            )
-            if not plan.made:
-                plan.write_rows(np.column_stack([local, row_of[mine]]))
-            plans.append(plan)
+    for split in SPLITS:
+        parts = [group.part(split) for _, group in made]
+        sizes = [Size(*record["sizes"][split]) for record, _ in made]
+        cuts = cut(sizes, lambda number, parts=parts: Shard.open(parts[number]).offsets, settings.shard_tokens)  # type: ignore[misc]
+        for number, ranges in enumerate(cuts):
+            path = run.part("shard", described["identity"], split, number, suffix=".arrow")
+            pieces = tuple((parts[piece.part], piece) for piece in ranges)
+            plans.append(ShardPlan(split, path, pieces, tuple({**described, "split": split}.items())))
     return plans
 
 

@@ -2,44 +2,35 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
-
-import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
 
 from webtext.corpus.config import TokenizeSettings
 from webtext.corpus.errors import DamagedFile, UsageError
-from webtext.corpus.files import file_sha256, open_parquet, write_bytes
+from webtext.corpus.files import file_sha256, write_bytes
 from webtext.corpus.manifests import Manifest
-from webtext.corpus.progress import progress, say, watched
-from webtext.corpus.schemas import DOCUMENTS
+from webtext.corpus.progress import say
 from webtext.corpus.stages import StageRun
 from webtext.tokenize.files import TOKENIZER_JSON, VOCAB_BPE, read_vocabulary
 from webtext.tokenize.gpt2 import gpt2_vocabulary
 from webtext.tokenize.rules import RULES
-from webtext.tokenize.training import sample, train_vocabulary
 from webtext.tokenize.vocabulary import Vocabulary
 
-T = TypeVar("T")
+Train = Callable[[], Vocabulary]
 
+GPT2 = "gpt2"
 TOKENIZER = "tokenizer"
 """Its folder in a corpus; the files belong to the manifest of the shards."""
 
-BATCH_ROWS = 256  # documents that are Python strings at once: 1 MB of text, seldom 100
-
 
 def choose_vocabulary(
-    run: StageRun, clean: Sequence[Path], settings: TokenizeSettings, *, clean_identity: str, retrain: bool
+    run: StageRun, settings: TokenizeSettings, *, clean_identity: str, retrain: bool, train: Train
 ) -> Vocabulary:
     """The vocabulary for the shards of this run.
 
     Args:
         retrain: make a new one even where the corpus has one under the same settings.
+        train: trains one on the documents.
 
     Raises:
         WebtextError: there is no such tokenizer, or it does not fit.
@@ -48,10 +39,10 @@ def choose_vocabulary(
     kept = None if retrain else _kept(run)
     if kept is not None:
         return kept
-    if settings.tokenizer == "gpt2":
-        vocabulary = gpt2_vocabulary()
+    if _is_gpt2(settings.tokenizer):
+        vocabulary = gpt2_vocabulary(_gpt2_source(settings.tokenizer))
     elif settings.tokenizer == "train":
-        vocabulary = _trained(run, clean, settings, clean_identity)
+        vocabulary = _trained(run, settings, clean_identity, train)
     else:
         vocabulary = _given(settings)
     say(f"tokenizer: {settings.tokenizer}, {vocabulary.size:,} tokens")
@@ -71,12 +62,31 @@ def stated(settings: TokenizeSettings, previous: Manifest | None) -> str:
     before = "" if previous is None else str(previous.settings.get("tokenizer"))
     if settings.tokenizer == "train" or settings.tokenizer == before:
         return settings.tokenizer
-    if settings.tokenizer == "gpt2":
-        gpt2_vocabulary()
-        return settings.tokenizer
+    if _is_gpt2(settings.tokenizer):
+        if before != GPT2:
+            gpt2_vocabulary(_gpt2_source(settings.tokenizer))
+        return GPT2
     if before.startswith("given ") and not Path(settings.tokenizer).expanduser().exists():
         return before
     return f"given {_given(settings).fingerprint}"
+
+
+def absolute(tokenizer: str) -> str:
+    """What webtext.toml keeps of `--tokenizer`: a path that means the same from every folder."""
+    if tokenizer in ("train", GPT2):
+        return tokenizer
+    prefix = f"{GPT2}:" if tokenizer.startswith(f"{GPT2}:") else ""
+    return prefix + str(Path(tokenizer.removeprefix(prefix)).expanduser().absolute())
+
+
+def _is_gpt2(tokenizer: str) -> bool:
+    return tokenizer == GPT2 or tokenizer.startswith(f"{GPT2}:")
+
+
+def _gpt2_source(tokenizer: str) -> Path | None:
+    """The file or folder in `gpt2:PATH`."""
+    path = tokenizer.removeprefix(GPT2).removeprefix(":")
+    return Path(path).expanduser() if path else None
 
 
 def _given(settings: TokenizeSettings) -> Vocabulary:
@@ -85,7 +95,7 @@ def _given(settings: TokenizeSettings) -> Vocabulary:
         raise UsageError(
             f"there is no tokenizer {settings.tokenizer!r}",
             where="tokenize.tokenizer",
-            hint="it is train, gpt2, or a folder that holds a tokenizer",
+            hint="it is train, gpt2, gpt2:PATH, or a folder that holds a tokenizer",
         )
     return read_vocabulary(source)
 
@@ -114,11 +124,11 @@ def _kept(run: StageRun) -> Vocabulary | None:
     )
 
 
-def _trained(run: StageRun, clean: Sequence[Path], settings: TokenizeSettings, clean_identity: str) -> Vocabulary:
+def _trained(run: StageRun, settings: TokenizeSettings, clean_identity: str, train: Train) -> Vocabulary:
     made_of = [clean_identity, settings.vocab_size, settings.sample_bytes, RULES["split"], RULES["train"]]
     path = run.part("trained", *made_of, suffix=f"/{VOCAB_BPE}")
     if not path.exists():
-        write_bytes(path, _train(run.corpus, clean, settings).merges_text)
+        write_bytes(path, train().merges_text)
     vocabulary = read_vocabulary(path)
     if vocabulary.size < settings.vocab_size:
         say(
@@ -126,76 +136,3 @@ def _trained(run: StageRun, clean: Sequence[Path], settings: TokenizeSettings, c
             "no further pair of tokens occurs twice"
         )
     return vocabulary
-
-
-def _train(corpus: Path, clean: Sequence[Path], settings: TokenizeSettings) -> Vocabulary:
-    tables = [_columns(path, ["key", "characters"]) for path in clean]
-    keys = np.concatenate([np.asarray(table["key"].to_numpy(), np.uint64) for table in tables])
-    # Characters stand in a column of their own; bytes would take a reading of all the text, and differ little.
-    sizes = np.concatenate([np.asarray(table["characters"].to_numpy(), np.int64) for table in tables])
-    chosen = sample(keys, sizes, settings.sample_bytes)
-    count = int(chosen.sum())
-    if count < len(keys):
-        say(f"tokenizer: trained on a sample of {count:,} of {len(keys):,} documents")
-    reading = _Reading()
-    with progress(corpus, "train the tokenizer", count, "documents") as shown, watched(shown, lambda: reading.count):
-        texts = reading.through(_texts(clean, chosen))
-        return _interruptible(lambda: train_vocabulary(texts, settings.vocab_size), reading)
-
-
-def _texts(clean: Sequence[Path], chosen: npt.NDArray[np.bool_]) -> Iterator[str]:
-    start = 0
-    for path in clean:
-        with open_parquet(path, DOCUMENTS) as file:
-            for group in range(file.num_row_groups):
-                rows = file.metadata.row_group(group).num_rows
-                mine = chosen[start : start + rows]
-                start += rows
-                if mine.any():
-                    texts = file.read_row_group(group, columns=["text"])["text"].filter(pa.array(mine))
-                    texts.validate(full=True)  # a flipped byte may have left what is no UTF-8
-                    for first in range(0, len(texts), BATCH_ROWS):
-                        yield from texts.slice(first, BATCH_ROWS).to_pylist()
-
-
-def _columns(path: Path, names: list[str]) -> pa.Table:
-    with open_parquet(path, DOCUMENTS) as file:
-        return file.read(columns=names)
-
-
-@dataclass
-class _Reading:
-    """How many texts a trainer has read, and whether it may read on."""
-
-    count: int = 0
-    stopped: bool = False
-
-    def through(self, texts: Iterator[str]) -> Iterator[str]:
-        for text in texts:
-            if self.stopped:
-                raise RuntimeError("nobody waits for this tokenizer any more")
-            self.count += 1
-            yield text
-
-
-def _interruptible(function: Callable[[], T], reading: _Reading) -> T:
-    """Call `function` in a thread of its own: Ctrl-C must not wait for a library that never looks at signals."""
-    result: list[T] = []
-    failure: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            result.append(function())
-        except BaseException as error:  # noqa: BLE001 - carried to the waiting thread
-            failure.append(error)
-
-    thread = threading.Thread(target=work, name="train the tokenizer", daemon=True)
-    thread.start()
-    try:
-        while thread.is_alive():
-            thread.join(0.1)
-    finally:
-        reading.stopped = True
-    if failure:
-        raise failure[0]
-    return result[0]

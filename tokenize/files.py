@@ -125,6 +125,13 @@ def _tokenizer_json(vocabulary: Vocabulary) -> dict[str, Any]:
     }
 
 
+def gigatoken_json(vocabulary: Vocabulary) -> dict[str, Any]:
+    """The same without `<|endoftext|>`: a reader of it has no special token to find in a text."""
+    whole = _tokenizer_json(vocabulary)
+    ids = {text: number for text, number in whole["model"]["vocab"].items() if text != ENDOFTEXT}
+    return {**whole, "added_tokens": [], "model": {**whole["model"], "vocab": ids}}
+
+
 def _parse_tokenizer_json(data: bytes, path: Path) -> Vocabulary:
     found = json.loads(data)
     model = found["model"]

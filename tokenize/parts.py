@@ -1,6 +1,7 @@
-"""What a worker does: one row group of documents to a part of tokens, and rows of parts to one shard.
+"""What a worker does: one row group of documents to parts of tokens, and ranges of parts to one shard.
 
-Both are functions of small references; they read and write files themselves, so any engine can spread them.
+Both are functions of small references; they read and write files themselves, so any engine can spread them. Neither
+holds more than a row group's tokens or one shard's in memory.
 """
 
 from __future__ import annotations
@@ -11,71 +12,130 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from webtext.corpus.errors import DamagedFile
 from webtext.corpus.faults import fault_point
-from webtext.corpus.files import file_sha256, open_parquet, read_json, write_json, write_stream
+from webtext.corpus.files import file_sha256, open_parquet, read_json, write_json
 from webtext.corpus.schemas import DOCUMENTS
-from webtext.tokenize.assembly import gather
-from webtext.tokenize.choosing import BATCH_ROWS
-from webtext.tokenize.encoding import Encoder
+from webtext.tokenize.assembly import Range, held_out
+from webtext.tokenize.encoding import Encoder, Offsets, Tokens
+from webtext.tokenize.fast import FastEncoder
 from webtext.tokenize.files import read_vocabulary
+from webtext.tokenize.proof import GIGATOKEN, is_failure
 from webtext.tokenize.shard_index import ShardEntry
 from webtext.tokenize.shards import Shard, write_shard
+
+BATCH_ROWS = 256  # documents that are decoded at once: 1 MB of text, seldom 100
 
 
 @dataclass(frozen=True)
 class Group:
-    """One row group of clean/, and the part its tokens go to."""
+    """One row group of clean/, and the parts its tokens go to: of each split, those that have documents."""
 
     path: Path
     number: int
-    part: Path
+    train: Path
+    val: Path
+
+    @property
+    def record(self) -> Path:
+        """Says what the group became; written after its parts, so where it is they are whole."""
+        return self.train.with_suffix(".json")
+
+    def part(self, split: str) -> Path:
+        """The part of a split."""
+        return self.train if split == "train" else self.val
 
 
 @dataclass(frozen=True)
 class EncodeGroup:
-    """Encodes row groups with the tokenizer in a file, which each worker reads once. A part has the form of a shard."""
+    """Encodes row groups with the tokenizer in a file, which each worker reads once. A part has the form of a shard.
+
+    `engine` says which of the two encoders; both give the same (`proof`).
+    """
 
     tokenizer: Path
+    engine: str
+    validation: float
+    salt: str
 
     @cached_property
-    def encoder(self) -> Encoder:
+    def encoder(self) -> Encoder | FastEncoder:
         """Made in the worker, on its first row group."""
-        return Encoder(read_vocabulary(self.tokenizer))
+        vocabulary = read_vocabulary(self.tokenizer)
+        return FastEncoder(vocabulary) if self.engine == GIGATOKEN else Encoder(vocabulary)
 
     def __call__(self, group: Group) -> None:
-        if group.part.exists():
+        if group.record.exists():
             return
-        with open_parquet(group.path, DOCUMENTS) as file:
-            table = file.read_row_group(group.number, columns=["key", "url", "text"]).combine_chunks()
-            table.validate(full=True)  # a flipped byte may have left text that is no UTF-8
-        found = [np.empty(0, np.uint16)]
-        lengths = [np.zeros(1, np.int64)]
-        for start in range(0, len(table), BATCH_ROWS):
-            texts = table["text"].slice(start, BATCH_ROWS).to_pylist()
-            tokens, offsets = self.encoder.encode_batch(texts, endoftext=True)
-            found.append(tokens)
-            lengths.append(np.diff(offsets))
-        write_shard(
-            group.part,
-            np.asarray(table["key"].to_numpy(), np.uint64),
-            table["url"].to_pylist(),
-            np.concatenate(found),
-            np.cumsum(np.concatenate(lengths)),
-            metadata={},
-        )
+        keys, urls, tokens, offsets = self._encoded(group)
+        if np.any(keys[1:] == keys[:-1]):
+            raise DamagedFile("a key stands there twice", where=group.path, hint=_AGAIN)
+        if np.any(keys[1:] < keys[:-1]):
+            raise DamagedFile("its documents do not stand in the order of their keys", where=group.path, hint=_AGAIN)
+        held = held_out(keys, self.validation, self.salt)
+        sizes = {}
+        for split, mine in (("train", ~held), ("val", held)):
+            rows = np.flatnonzero(mine)
+            sizes[split] = [len(rows), int(np.diff(offsets)[rows].sum())]
+            if len(rows):
+                write_shard(
+                    group.part(split),
+                    keys[rows],
+                    [urls[row] for row in rows.tolist()],
+                    *_rows(tokens, offsets, rows),
+                    metadata={},
+                )
         fault_point("tokenize.encoded")
+        write_json(group.record, {"first": int(keys[0]), "last": int(keys[-1]), "sizes": sizes})
+
+    def _encoded(self, group: Group) -> tuple[npt.NDArray[np.uint64], list[str], Tokens, Offsets]:
+        keys: list[npt.NDArray[np.uint64]] = []
+        urls: list[str] = []
+        found, lengths = [np.empty(0, np.uint16)], [np.zeros(1, np.int64)]
+        with open_parquet(group.path, DOCUMENTS) as file:
+            columns = ["key", "url", "text"]
+            for batch in file.iter_batches(BATCH_ROWS, [group.number], columns, use_threads=False):
+                batch.validate(full=True)  # a flipped byte may have left text that is no UTF-8
+                tokens, offsets = self._column(batch["text"])
+                keys.append(np.asarray(batch["key"].to_numpy(), np.uint64))
+                urls += batch["url"].to_pylist()
+                found.append(tokens)
+                lengths.append(np.diff(offsets))
+        return np.concatenate(keys), urls, np.concatenate(found), np.cumsum(np.concatenate(lengths))
+
+    def _column(self, texts: pa.Array) -> tuple[Tokens, Offsets]:
+        try:
+            return self.encoder.encode_column(texts)
+        except BaseException as error:
+            if self.engine != GIGATOKEN or not is_failure(error):
+                raise
+            return Encoder(self.encoder.vocabulary).encode_column(texts)  # the same ids, more slowly
+
+
+_AGAIN = "make it again: webtext dedup CORPUS --redo"
+
+
+def _rows(tokens: Tokens, offsets: Offsets, rows: npt.NDArray[np.intp]) -> tuple[Tokens, Offsets]:
+    """The tokens of some documents, ascending, and their offsets."""
+    lengths = np.diff(offsets)
+    edges = np.zeros(len(rows) + 1, np.int64)
+    np.cumsum(lengths[rows], out=edges[1:])
+    if len(rows) == len(lengths):
+        return tokens, edges
+    mine = np.zeros(len(lengths), np.bool_)
+    mine[rows] = True
+    return tokens[np.repeat(mine, lengths)], edges
 
 
 @dataclass(frozen=True)
 class ShardPlan:
-    """One shard to be made: `rows` names a file of (number in `parts`, row there), one a document."""
+    """One shard to be made of rows of parts."""
 
     split: str
     path: Path
-    rows: Path
-    parts: tuple[Path, ...]
+    pieces: tuple[tuple[Path, Range], ...]
     metadata: tuple[tuple[str, str], ...]
 
     @property
@@ -88,10 +148,6 @@ class ShardPlan:
         """Whether the shard is there."""
         return self.record.exists() and self.path.exists()
 
-    def write_rows(self, rows: npt.NDArray[np.int64]) -> None:
-        """Write the file `rows`: int64 [n, 2]."""
-        write_stream(self.rows, lambda file: np.save(file, rows))
-
     def entry(self, file: str) -> ShardEntry:
         """What index.json says of the shard under its final name."""
         found = read_json(self.record)
@@ -102,10 +158,50 @@ def assemble_shard(plan: ShardPlan) -> None:
     """Copy the documents of a plan together and write its shard and its record."""
     if plan.made:
         return
-    try:
-        rows = np.load(plan.rows)
-    except ValueError as error:
-        raise DamagedFile(f"is no list of rows ({error})", where=plan.rows, hint="remove the folder work/") from error
-    keys, urls, tokens, offsets = gather([Shard.open(part) for part in plan.parts], rows)
+    keys, urls, tokens, offsets = gathered(plan.pieces)
     write_shard(plan.path, keys, urls, tokens, offsets, metadata=dict(plan.metadata))
+    fault_point("tokenize.assembled")
     write_json(plan.record, {"tokens": len(tokens), "documents": len(keys), "sha256": file_sha256(plan.path)})
+
+
+def gathered(
+    pieces: tuple[tuple[Path, Range], ...],
+) -> tuple[npt.NDArray[np.uint64], list[str], Tokens, Offsets]:
+    """The documents of all pieces, one after another: keys, urls, tokens and offsets as `write_shard` takes them.
+
+    One part is open at a time: the pages of a mapped file count as memory while it is.
+    """
+    spans = []
+    for path, piece in pieces:
+        offsets = Shard.open(path).offsets
+        spans.append((int(offsets[piece.first]), int(offsets[piece.last])))
+    tokens = np.empty(sum(end - start for start, end in spans), np.uint16)
+    keys, lengths = [np.empty(0, np.uint64)], [np.zeros(1, np.int64)]
+    urls: list[str] = []
+    done = 0
+    for (path, piece), (start, end) in zip(pieces, spans, strict=True):
+        part = Shard.open(path)
+        tokens[done : done + end - start] = part.tokens[start:end]
+        done += end - start
+        keys.append(part.keys[piece.first : piece.last].copy())
+        lengths.append(np.diff(part.offsets[piece.first : piece.last + 1]))
+        urls += part.urls.slice(piece.first, piece.last - piece.first).to_pylist()
+    return np.concatenate(keys), urls, tokens, np.cumsum(np.concatenate(lengths))
+
+
+def sample_texts(groups: list[tuple[Path, int]], size: int) -> list[pa.Array]:
+    """Some texts from row groups spread evenly over all, about `size` bytes: what the fast engine is tried on."""
+    count = min(len(groups), 16)
+    found = []
+    for number in range(count):
+        path, group = groups[number * len(groups) // count]
+        with open_parquet(path, DOCUMENTS) as file:
+            batch = next(file.iter_batches(64, [group], ["text"], use_threads=False))
+            batch.validate(full=True)
+        texts = batch["text"]
+        rows, taken = 0, 0
+        while rows < len(texts) and taken < size // count:
+            taken += len(texts[rows].as_buffer())
+            rows += 1
+        found.append(texts.slice(0, rows))
+    return found

@@ -57,7 +57,9 @@ def begin(
     if begun is not None:
         refuse_changes(folder, begun, {**asked, "init": None if model is None else model.identity()})
         context = begun.config().context
-        return Beginning(begun, find_data(corpus, context, begun.shards, begun.fingerprint), new=False)
+        data = find_data(corpus, context, begun.shards, begun.fingerprint)
+        data.check_model(begun.config().vocab_size, begun.tokenizer, where=folder)
+        return Beginning(begun, data, new=False)
     if checkpoint_folders(folder) and not restart:
         raise DamagedFile("has checkpoints, but no run.json", where=folder, hint="--restart begins the run again")
     wanted = {name: value for name, value in asked.items() if value is not None}

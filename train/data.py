@@ -31,6 +31,26 @@ class TrainingData:
     train: Windows
     val: Windows
 
+    def check_model(self, vocab_size: int, tokenizer: str, where: object) -> None:
+        """Refuse a model that was made for another vocabulary than the shards'.
+
+        Args:
+            vocab_size: the model's; a model may have more tokens than the shards (padded to 50,304, say).
+            tokenizer: fingerprint of the model's vocabulary.
+            where: the model.
+
+        Raises:
+            WebtextError: names both vocabularies.
+        """
+        if tokenizer != self.index.tokenizer or vocab_size < self.index.vocab_size:
+            raise WebtextError(
+                f"the model has a vocabulary of {vocab_size:,} tokens ({tokenizer[:16]}), the shards have one of "
+                f"{self.index.vocab_size:,} ({self.index.tokenizer[:16]})",
+                where=where,
+                hint="train on shards of the model's vocabulary (webtext tokenize CORPUS --tokenizer FOLDER --redo), "
+                "or begin another run: --run NAME",
+            )
+
     def tokenizer_json(self) -> bytes:
         """The bytes of tokenizer.json.
 

@@ -36,17 +36,16 @@ from webtext.corpus.progress import read_progress, say
 from webtext.corpus.stages import StageRun, roll_forward, stage_manifest
 from webtext.extras import needs
 from webtext.folder import SECTIONS
-from webtext.models import CorpusModels
+from webtext.inspection import CorpusInspection
 from webtext.reports import StageReport, Status
 
 if TYPE_CHECKING:
     from webtext.crawler.reddit.findings import Findings
-    from webtext.tracing import Trace
 
 Paths = Sequence[str | os.PathLike[str]]
 
 
-class Corpus(CorpusModels):
+class Corpus(CorpusInspection):
     """A corpus folder, with its steps. See `CorpusFolder` for how it is opened, `CorpusModels` for training.
 
     Every step takes settings of its section of webtext.toml as keywords; those that shape content are written there.
@@ -227,8 +226,10 @@ class Corpus(CorpusModels):
         Args:
             retrain: make a new tokenizer; otherwise a corpus that grows keeps the one it has.
         """
-        if settings.get("tokenizer", "train") not in ("train", "gpt2"):
-            settings["tokenizer"] = str(Path(str(settings["tokenizer"])).expanduser().absolute())
+        if "tokenizer" in settings:
+            with needs("tokenize"):
+                from webtext.tokenize.choosing import absolute
+            settings["tokenizer"] = absolute(str(settings["tokenizer"]))
         with self._writing("tokenize", settings, Stage.SHARDS, engine=engine) as wanted, needs("tokenize"):
             from webtext.pipelines.engines import choose_engine
             from webtext.pipelines.tokenize import RULES, make_shards
@@ -298,20 +299,6 @@ class Corpus(CorpusModels):
             from webtext.tokenize.choosing import stated
         stated(settings.tokenize, stage_manifest(self.path, Stage.SHARDS))
         choose_engine(settings.engine, None, self.path.absolute())
-
-    def trace(self, url: str | None = None, *, key: str | None = None, diff: bool = False) -> Trace:
-        """The whole way of one link, by its address (in any spelling) or its key (16 hex digits).
-
-        Args:
-            diff: where it was removed as a copy (or another for it), also what differs between the two.
-        """
-        if (url is None) == (key is None):
-            raise UsageError("trace takes an address or a key")
-        with needs("crawl"), os_errors(self.path):
-            from webtext.trace_address import trace_address, trace_key_text, with_diff
-
-            found = trace_address(self.path, url) if url is not None else trace_key_text(self.path, str(key))
-            return with_diff(self.path, found) if diff else found
 
     def status(self) -> Status:
         """The stages with their balance, the fingerprint, the runs, and who writes to the corpus now."""

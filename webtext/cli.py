@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from webtext.commands import folders, models, sources, stages, trace
+from webtext.commands import folders, models, shards, sources, stages, trace
 from webtext.commands.help import Book, dress
 from webtext.corpus.errors import WebtextError
 from webtext.corpus.progress import say
@@ -34,7 +34,14 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for _group in (folders.commands, sources.commands, stages.commands, models.commands, trace.commands):
+for _group in (
+    folders.commands,
+    sources.commands,
+    stages.commands,
+    shards.commands,
+    models.commands,
+    trace.commands,
+):
     app.add_typer(_group)
 dress(app)
 

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +29,7 @@ from webtext.corpus.stages import StageRun
 from webtext.pipelines.engine import Engine
 from webtext.pipelines.tokenize import RULES, make_shards, tokenize_inputs
 from webtext.tokenize import reference
+from webtext.tokenize.choosing import absolute, stated
 from webtext.tokenize.files import read_vocabulary, write_vocabulary
 from webtext.tokenize.shard_index import ShardIndex, open_shards
 from webtext.tokenize.training import train_vocabulary
@@ -140,7 +140,7 @@ def test_a_shard_says_what_it_was_made_of(made: Path) -> None:
     assert shard.metadata == {
         "schema_version": "1", "identity": index.identity, "corpus": "one", "tokenizer": index.tokenizer,
         "vocab_size": "300", "endoftext": "299", "split": "val",
-        "rules": "encode=1 held-out=1 shards=1 split=1 train=1",
+        "rules": "encode=1 held-out=1 shards=1 split=1 train=2",
     }  # fmt: skip
 
 
@@ -149,7 +149,10 @@ def test_nothing_is_left_in_work(made: Path) -> None:
 
 
 @pytest.mark.parametrize(("files", "group", "workers"), [(1, 7, 1), (4, 3, 1), (3, 10, 2)])
-def test_layout_and_workers_decide_nothing(made: Path, tmp_path: Path, files: int, group: int, workers: int) -> None:
+def test_layout_and_workers_decide_nothing(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: int, group: int, workers: int
+) -> None:
+    monkeypatch.setattr("webtext.pipelines.tokenize.WORKER_BYTES", 1)  # else so little text is done by one
     _tokenize(tmp_path, _clean(tmp_path, _documents(100), files=files, group=group), workers=workers)
     assert _bytes(tmp_path) == _bytes(made)
 
@@ -200,7 +203,7 @@ def test_a_tokenizer_that_was_trained_is_not_trained_again(
     def never(*arguments: object) -> object:
         raise AssertionError("trained again")
 
-    monkeypatch.setattr("webtext.tokenize.choosing.train_vocabulary", never)
+    monkeypatch.setattr("webtext.pipelines.tokenize.train_on_corpus", never)
     _tokenize(tmp_path, clean)
     assert _bytes(tmp_path) == _bytes(made)
 
@@ -225,19 +228,14 @@ def test_after_a_kill_another_number_of_workers_gives_the_same_bytes(made: Path,
 
 
 def test_a_signal_does_not_wait_for_the_trainer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    over = threading.Event()
-
-    def endless(texts: object, size: int) -> object:
+    def endless(*arguments: object, made: object) -> object:
         os.kill(os.getpid(), signal.SIGTERM)
-        over.wait()
-        raise AssertionError("was waited for")
+        while True:
+            pass
 
-    monkeypatch.setattr("webtext.tokenize.choosing.train_vocabulary", endless)
-    try:
-        with pytest.raises(Interrupted), stop_signals(raising=True):
-            _tokenize(tmp_path, _clean(tmp_path, _documents(10)))
-    finally:
-        over.set()
+    monkeypatch.setattr("webtext.pipelines.training.train_on_counts", endless)
+    with pytest.raises(Interrupted), stop_signals(raising=True):
+        _tokenize(tmp_path, _clean(tmp_path, _documents(10)))
     assert not (tmp_path / "progress.json").exists()
 
 
@@ -342,8 +340,26 @@ def test_gpt2s_own_tokenizer_is_used(data: Path, tmp_path: Path, monkeypatch: py
     assert (tmp_path / "tokenizer" / "encoder.json").read_bytes() == (data / "tokenizer" / "encoder.json").read_bytes()
 
 
+def test_gpt2s_own_tokenizer_is_used_from_a_path(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WEBTEXT_GPT2_VOCAB", raising=False)
+    settings = replace(SETTINGS, tokenizer=f"gpt2:{data / 'tokenizer' / 'vocab.bpe'}")
+    assert stated(settings, None) == "gpt2"
+    assert _tokenize(tmp_path, _clean(tmp_path, _documents(20)), settings).facts["vocab_size"] == 50_257
+    with pytest.raises(WebtextError, match="was not found"):
+        stated(replace(SETTINGS, tokenizer=f"gpt2:{tmp_path}"), None)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [("train", "train"), ("gpt2", "gpt2"), ("/a/b", "/a/b"), ("gpt2:/a/b", "gpt2:/a/b"), ("mine", "{}/mine"),
+     ("gpt2:mine", "gpt2:{}/mine")],
+)  # fmt: skip
+def test_a_path_is_kept_as_what_it_is_from_everywhere(given: str, kept: str) -> None:
+    assert absolute(given) == kept.format(Path.cwd())
+
+
 def test_a_tokenizer_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"no tokenizer 'nowhere'.*\n.*train, gpt2, or a folder"):
+    with pytest.raises(UsageError, match=r"no tokenizer 'nowhere'.*\n.*train, gpt2, gpt2:PATH, or a folder"):
         _tokenize(tmp_path, _clean(tmp_path, _documents(5)), replace(SETTINGS, tokenizer="nowhere"))
 
 

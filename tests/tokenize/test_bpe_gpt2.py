@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
+from collections.abc import Iterator
 from hashlib import sha1
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -68,13 +71,74 @@ def test_it_is_found_in_a_package_that_carries_it(
     assert gpt2_vocabulary().fingerprint == VOCAB_BPE_SHA256
 
 
-def test_where_it_is_nowhere_the_message_says_what_to_put_where(alone: Path) -> None:
-    with pytest.raises(WebtextError, match="was not found") as caught:
+class _Answers(BaseHTTPRequestHandler):
+    """Answers every request with `body`, a 404 where there is none."""
+
+    body = b""
+
+    def do_GET(self) -> None:
+        self.send_response(200 if self.body else 404)
+        self.end_headers()
+        self.wfile.write(self.body)
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture
+def address(alone: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The download goes to a server of this test; gives the address of the file there."""
+    monkeypatch.setattr(_Answers, "body", b"")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Answers)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}/r50k_base.tiktoken"
+    official = {**gpt2.OFFICIAL, "gpt2.tiktoken": (url, gpt2.OFFICIAL["gpt2.tiktoken"][1])}
+    monkeypatch.setattr(gpt2, "OFFICIAL", official)
+    yield url
+    server.shutdown()
+    server.server_close()
+
+
+def test_where_it_is_nowhere_it_is_fetched_once_and_kept_in_tiktokens_cache(
+    data: Path, alone: Path, address: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(_Answers, "body", (data / "tokenizer" / "gpt2.tiktoken").read_bytes())
+    assert gpt2_vocabulary().fingerprint == VOCAB_BPE_SHA256
+    told = capsys.readouterr().err
+    assert address in told
+    assert "306cd27f03c1a714eca7108e03d66b7dc042abe8c258b44c199a7ed9838dd930" in told
+    monkeypatch.setattr(_Answers, "body", b"")
+    assert gpt2_vocabulary().fingerprint == VOCAB_BPE_SHA256
+    assert capsys.readouterr().err == ""
+    assert [path.name for path in alone.iterdir()] == [sha1(address.encode()).hexdigest()]
+
+
+def test_what_is_fetched_and_is_not_it_is_refused_with_its_hash(
+    alone: Path, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_Answers, "body", b"IQ== 0\n")
+    with pytest.raises(WebtextError, match=r"has the sha256 [0-9a-f]{64}, not 306cd27f.* is refused"):
+        gpt2_vocabulary()
+    assert list(alone.iterdir()) == []
+
+
+def test_nothing_is_fetched_in_the_place_of_a_named_file(
+    data: Path, tmp_path: Path, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_Answers, "body", (data / "tokenizer" / "gpt2.tiktoken").read_bytes())
+    with pytest.raises(WebtextError, match="was not found"):
+        gpt2_vocabulary(tmp_path)
+
+
+def test_where_it_is_nowhere_the_message_says_what_to_put_where(
+    alone: Path, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(WebtextError, match=r"was not found on this machine, and http:.*Not Found") as caught:
         gpt2_vocabulary()
     message = str(caught.value)
     assert gpt2.VARIABLE in message
     assert VOCAB_BPE_SHA256 in message
-    assert "https://openaipublic.blob.core.windows.net/encodings/r50k_base.tiktoken" in message
+    assert "https://openaipublic.blob.core.windows.net/gpt-2/encodings/main/vocab.bpe" in message
 
 
 def test_a_file_of_other_content_is_refused_with_its_hash(data: Path, tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ COMMANDS_OF = {
 CASES = [
     (point, stage)
     for point in POINTS
-    if not point.startswith(("train.", "listing."))  # these have kill tests of their own
+    if not point.startswith(("train.", "listing.", "export."))  # these have kill tests of their own
     for stage in COMMANDS_OF[point.split(".")[0]]
 ]
 
@@ -67,6 +67,21 @@ def test_killed_at_a_fault_point(walk: Walk, at: At, point: str, stage: str, tur
     assert identities(corpus) == identities(walk.after[stage])
     assert litter(corpus) == []
     assert leftovers() == []
+
+
+@pytest.mark.kill
+@pytest.mark.parametrize("to", ["nanogpt", "parquet", "jsonl"])
+@pytest.mark.parametrize("point", [point for point in POINTS if point.startswith(("export.", "files."))])
+@pytest.mark.parametrize("turn", [1, 2, 3])
+def test_killed_while_exporting(walk: Walk, tmp_path: Path, to: str, point: str, turn: int) -> None:
+    for folder, fault in (("whole", None), ("killed", f"{point}:{turn}")):
+        done = webtext("shards", "export", walk.corpus, tmp_path / folder, "--to", to, fault=fault, expect=None)
+        assert done.returncode == (0 if fault is None else -signal.SIGKILL), done.stderr
+    webtext("shards", "export", walk.corpus, tmp_path / "killed", "--to", to)
+    whole, killed = ({path.name: file_sha256(path) for path in (tmp_path / folder).iterdir()}
+                     for folder in ("whole", "killed"))  # fmt: skip
+    assert killed == whole
+    assert "train.bin" in whole or f"train-00000.{to}" in whole
 
 
 @pytest.mark.kill

@@ -62,7 +62,7 @@ Contact = Annotated[str | None, typer.Option("--contact", help="Your e-mail addr
 Language = Annotated[str | None, typer.Option("--language", help="The language that stays, or any. Default en.")]
 MinWords = Annotated[int | None, typer.Option("--min-words", help="Shorter documents are dropped.")]
 Threshold = Annotated[float | None, typer.Option("--threshold", help="Near copies: shingle Jaccard. Default 0.7.")]
-Tokenizer = Annotated[str | None, typer.Option("--tokenizer", help="train, gpt2, or a tokenizer's folder.")]
+Tokenizer = Annotated[str | None, typer.Option("--tokenizer", help="train, gpt2, gpt2:PATH, or a tokenizer's folder.")]
 VocabSize = Annotated[int | None, typer.Option("--vocab-size", help="Tokens of a trained vocabulary.")]
 
 
