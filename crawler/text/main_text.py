@@ -31,16 +31,21 @@ from webtext.crawler.text.rescue import rescue
 TITLE_CHARACTERS = 500
 URL_CHARACTERS = 4_096  # the limit for any URL of a corpus
 
+# schema.org's property, in JSON-LD or as microdata, on pages whose article is sold.
+_CLOSED = re.compile(r"""isAccessibleForFree["']?\s*(:|content=)\s*["']?(false|no)\b""", re.IGNORECASE)
+
 _WORD_CHARACTER = re.compile(r"\w")
 
 
 @dataclass(frozen=True)
 class MainText:
-    """What a page says: `title` in one line, `canonical` the address it names for itself, `text` clean."""
+    """What a page says: `title` in one line, `canonical` the address it names for itself, `text` clean; `closed` where
+    it declares that its article is not free to read."""
 
     title: str
     canonical: str | None
     text: str
+    closed: bool = False
 
 
 def extract_main_text(html: str, url: str | None = None) -> MainText:
@@ -59,7 +64,8 @@ def extract_main_text(html: str, url: str | None = None) -> MainText:
     text = _extract(tree)
     text = rescue(tree, len(text)) or text
     cleaned = clean_text(text)
-    return MainText(title, canonical, cleaned if _WORD_CHARACTER.search(cleaned) else "")
+    closed = _CLOSED.search(html) is not None
+    return MainText(title, canonical, cleaned if _WORD_CHARACTER.search(cleaned) else "", closed)
 
 
 def take_plain_text(text: str) -> MainText:

@@ -30,7 +30,7 @@ from webtext.crawler.text.messages import (
 )
 from webtext.crawler.text.results import Extracted, PageBytes, Rejection, TextRules
 
-RULES = TextRules(language="en", min_language_score=0.8, min_words=40)
+RULES = TextRules(languages=("en",), min_language_score=0.9, min_words=40)
 ARTICLE = (
     "The keeper of the lighthouse climbed the two hundred steps every evening, in summer and in winter, to light the "
     "lamp before the ships came in. When the lamp was made electric he stayed on as a guide, and told the visitors "
@@ -219,7 +219,7 @@ PARENT = """
 import sys
 from webtext.crawler.text.isolate import IsolatedExtractor
 from webtext.crawler.text.results import PageBytes, TextRules
-extractor = IsolatedExtractor(TextRules("en", 0.8, 40), 60)
+extractor = IsolatedExtractor(TextRules(("en",), 0.9, 40), 60)
 extractor.examine(PageBytes("http://a/", "text/plain", b"hello"))
 print(extractor.pid, flush=True)
 if sys.argv[1] == "busy":
@@ -252,11 +252,11 @@ def test_messages_are_read_as_they_were_written() -> None:
     page = PageBytes("https://example.org/ä", 'text/html; charset="ü"', bytes(range(256)) * 5)
     assert decode_page_message(through(encode_page(page))) == page
     for result in (
-        Extracted("T", None, "text\n\n\U0001f600", "en", 0.1 + 0.2, 3),
-        Extracted("", "https://a/", "", "unknown", 0.0, 0),
+        Extracted("T", None, "text\n\n\U0001f600", "en", 0.1 + 0.2, 3, {"hashes": 0.1 + 0.2}),
+        Extracted("", "https://a/", "", "unknown", 0.0, 0, {}),
         Rejection(Outcome.TOO_SHORT, "3 words"),
     ):
-        for worn in (False, True):
-            assert decode_answer(through(encode_answer(Answer(result, worn)))) == Answer(result, worn)
+        for answer in (Answer(result), Answer(result, worn=True), Answer(result, trouble="they differ")):
+            assert decode_answer(through(encode_answer(answer))) == answer
     terms = Terms(RULES, 2.5, 1 << 30, 77)
     assert decode_terms(encode_terms(terms)) == terms

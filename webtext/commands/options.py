@@ -28,7 +28,18 @@ MinKarma = Annotated[int | None, typer.Option("--min-karma", help="The least kar
 KarmaPolicy = Annotated[str | None, typer.Option("--karma-policy", help="max, sum or first. Default max.")]
 Nsfw = Annotated[bool | None, typer.Option("--nsfw/--no-nsfw", help="Follow links marked over 18.")]
 Contact = Annotated[str | None, typer.Option("--contact", help="Your e-mail address or URL, for site owners.")]
-Language = Annotated[str | None, typer.Option("--language", help="The language that stays, or any. Default en.")]
+Languages = Annotated[
+    list[str] | None,
+    typer.Option("--language", metavar="CODE", help="A language that stays, or any. May be repeated. Default en."),
+]
+Quality = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--quality",
+        metavar="PRESET",
+        help="Rules of webtext (none), openwebtext, c4, gopher or fineweb. May be repeated. Default webtext.",
+    ),
+]
 MinWords = Annotated[int | None, typer.Option("--min-words", help="Shorter documents are dropped.")]
 Threshold = Annotated[float | None, typer.Option("--threshold", help="Near copies: shingle Jaccard. Default 0.7.")]
 Tokenizer = Annotated[str | None, typer.Option("--tokenizer", help="train, gpt2, or a tokenizer's folder.")]

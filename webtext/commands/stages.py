@@ -12,10 +12,11 @@ from webtext.commands.options import (
     Contact,
     Folder,
     KarmaPolicy,
-    Language,
+    Languages,
     MinKarma,
     MinWords,
     Nsfw,
+    Quality,
     Redo,
     Replay,
     Threshold,
@@ -71,15 +72,16 @@ def crawl(
 @commands.command(epilog="Example: webtext extract my-corpus --workers 8")
 def extract(
     corpus: Folder,
-    language: Language = None,
+    language: Languages = None,
     min_words: MinWords = None,
+    quality: Quality = None,
     workers: Workers = None,
     redo: Redo = False,
     accept_loss: AcceptLoss = False,
     as_json: AsJson = False,
 ) -> None:
     """Take the main text of each page (documents/)."""
-    values = given(language=language, min_words=min_words)
+    values = given(languages=language, min_words=min_words, quality=quality)
     report = open_corpus(corpus, create=False).extract(workers=workers, redo=redo, accept_loss=accept_loss, **values)
     print_reports([report], as_json)
 
@@ -129,8 +131,9 @@ def build(
     min_karma: MinKarma = None,
     karma_policy: KarmaPolicy = None,
     nsfw: Nsfw = None,
-    language: Language = None,
+    language: Languages = None,
     min_words: MinWords = None,
+    quality: Quality = None,
     threshold: Threshold = None,
     tokenizer: Tokenizer = None,
     vocab_size: VocabSize = None,
@@ -142,7 +145,7 @@ def build(
     settings = {
         "links": given(min_karma=min_karma, karma_policy=karma_policy, nsfw=nsfw),
         "crawl": given(contact=contact),
-        "extract": given(language=language, min_words=min_words),
+        "extract": given(languages=language, min_words=min_words, quality=quality),
         "dedup": given(threshold=threshold),
         "tokenize": given(tokenizer=tokenizer, vocab_size=vocab_size),
     }
