@@ -18,7 +18,7 @@ _FIRST_LINE_WORDS = 80  # of an error page that says so not in its title but in 
 _MISSING = re.compile(
     r"(error[ :]*)?(404|410)([ :]*error)?([ :\u2013-]*((page|file|content) )?(not found|gone))?"
     r"|(error[ :]*)?(oops!? *)?(the |this )?(requested )?(page|file|url|content|article|document)"
-    r"( you (requested|are looking for|were looking for))? (was |is |could |can)?(be )?(not|n[o\u2019']t)? ?(be )?found"
+    r"( you (requested|are looking for|were looking for))?( was| is| could| can)?( ?not|n[\u2019']t)( be)? found"
     r"|(this |the |that )?(page|article|content|link) (does not|doesn['\u2019]t) exist( any ?more)?"
     r"|(this |the |that )?(page|article|content) (is )?(no longer|not|isn['\u2019]t) available"
     r"|(this |the )?(page|article|content) has been (removed|deleted)"
