@@ -43,3 +43,17 @@ def evaluate_extraction(
     typer.echo(json.dumps(report.to_json()) if as_json else str(report))
     if report.missed:
         raise typer.Exit(1)
+
+
+@commands.command(epilog="Example: webtext diff my-corpus my-corpus-gopher")
+def diff(
+    first: Annotated[Path, typer.Argument(metavar="A", help="A corpus.")],
+    second: Annotated[Path, typer.Argument(metavar="B", help="Another, or an older copy of the same.")],
+    examples: Annotated[int, typer.Option("--examples", min=0, help="Links and texts shown of each kind.")] = 3,
+    as_json: AsJson = False,
+) -> None:
+    """Compare two corpora: settings, what became of the links, by domain, and texts that changed."""
+    from webtext.differences import compare
+
+    found = compare(first, second, examples=examples)
+    typer.echo(json.dumps(found.to_json(), ensure_ascii=False) if as_json else str(found))
