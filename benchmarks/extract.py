@@ -36,7 +36,6 @@ from webtext.crawler.text.evaluation import OWN, GoldPage, evaluate, read_gold
 from webtext.crawler.text.examine import examine
 from webtext.crawler.text.gate import Evaluation
 from webtext.crawler.text.isolate import IsolatedExtractor
-from webtext.crawler.text.main_text import extract_main_text
 from webtext.crawler.text.results import Extracted, PageBytes, TextRules
 from webtext.crawler.text.rules import RULES
 from webtext.pipelines import extract
@@ -218,14 +217,11 @@ def main() -> None:
     parser.add_argument("--skip-speed", action="store_true")
     parser.add_argument("--write", type=Path)
     arguments = parser.parse_args()
+    lines = memory(arguments.memory) if arguments.memory else []  # first: the pages below take much themselves
     pages = read_gold(arguments.data / "web/gold.json", [arguments.data / "web/web.warc.gz"])
-    extract_main_text(pages[0].html)
     language.warm_up()
-    lines: list[str] = []
     if not arguments.skip_speed:
         lines += [*speed(pages, arguments.peers), *isolation(pages), *languages(pages)]
-    if arguments.memory:
-        lines += memory(arguments.memory)
     if arguments.workers:
         lines += workers(pages, arguments.workers)
     print("\n".join(lines))
