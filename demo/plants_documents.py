@@ -109,7 +109,7 @@ def _empty(web: DemoWeb) -> None:
         small(
             "note.example",
             "A note on the lamp",
-            "The lamp of the old lighthouse was lit by hand until the year of the great storm. Since then a small motor "
+            "The lamp of the old lighthouse was lit by hand until the year of the great storm. Since then a motor "
             "does it, and nobody climbs the two hundred steps in the evening any more. The keeper, who had done so for "
             "thirty years, now shows the tower to visitors and tells them about the ships that he has seen.",
         ),

@@ -46,9 +46,10 @@ def main() -> None:
     end_with_parent(terms.parent)
     try:
         # What takes long to load comes before the first page's time begins.
-        from webtext.crawler.text import examine, language
+        from webtext.crawler.text import examine, language, rescue
 
         language.warm_up()
+        rescue.warm_up()
     except Exception as error:  # noqa: BLE001 - told to the parent, which tells the user
         _write(answers, encode_ready(f"{type(error).__name__}: {error}"))
         return

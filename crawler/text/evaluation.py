@@ -24,6 +24,7 @@ from webtext.corpus.files import os_errors
 from webtext.crawler.text import peer_texts
 from webtext.crawler.text.encoding import decode_page
 from webtext.crawler.text.main_text import extract_main_text
+from webtext.crawler.text.rescue import warm_up
 from webtext.crawler.text.scoring import fourgram_f1
 
 ALL = "all"
@@ -117,6 +118,7 @@ def evaluate(
         peers: a Python interpreter whose environment has other extractors (`peer_texts`).
     """
     results: dict[str, dict[str, tuple[float, float, float, float]]] = defaultdict(dict)
+    warm_up()
     for extract in extractors.values():
         extract("<html><body><p>what takes long to load is loaded now</p></body></html>", "http://example.org/")
     with _peers(peers) as ask:

@@ -15,7 +15,7 @@ from copy import copy
 
 from lxml.html import HtmlElement
 from trafilatura.baseline import baseline, basic_cleaning
-from trafilatura.external import try_justext
+from trafilatura.external import jt_stoplist_init, try_justext
 from trafilatura.htmlprocessing import prune_unwanted_nodes
 from trafilatura.xpaths import RAW_TREE_PRUNE_XPATH, REMOVE_COMMENTS_AND_LISTS_XPATH
 
@@ -53,6 +53,11 @@ def rescue(tree: HtmlElement, characters: int) -> str:
         return text
     text = flatten(baseline(tree)[0])
     return text if len(text) > MORE * characters else ""
+
+
+def warm_up() -> None:
+    """Load justext's word lists now (a second), so that no page pays for it."""
+    jt_stoplist_init()
 
 
 def _text_characters(tree: HtmlElement) -> int:

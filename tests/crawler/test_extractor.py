@@ -195,7 +195,7 @@ def test_a_language_detector_that_decides_wrongly_stops_the_run(
     # Stands before the real one in the child's path: knows only English, and is never sure.
     (tmp_path / "langdetect_rs.py").write_text(FAKE_PORT)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    number = next(number for number in range(1_000) if is_audited(f"{ARTICLE} {number}"))
+    number = next(number for number in range(9_000) if is_audited(f"{ARTICLE} {number}"))
     page = html_page(f"<html><body><article><p>{ARTICLE} {number}</p></article></body></html>")
     with (
         IsolatedExtractor(RULES, cpu_seconds=5) as extractor,

@@ -124,14 +124,21 @@ def test_the_fast_port_is_langdetect_on_any_text(text: str) -> None:
     assert language._port()(text) == language.probabilities(text)  # type: ignore[misc]
 
 
-def test_one_text_in_sixty_four_is_audited_and_always_the_same_ones() -> None:
-    chosen = [number for number in range(6_400) if is_audited(f"text {number}")]
+def test_one_text_in_256_is_audited_and_always_the_same_ones() -> None:
+    chosen = [number for number in range(25_600) if is_audited(f"text {number}")]
     assert 60 <= len(chosen) <= 140
-    assert chosen == [number for number in range(6_400) if is_audited(f"text {number}")]
+    assert chosen == [number for number in range(25_600) if is_audited(f"text {number}")]
+
+
+@given(st.text(st.sampled_from("aZ\u00e9\u0178\u0254\u1e00\u2019\u0416\u4e2d1 _"), max_size=12))
+def test_the_quick_answer_about_scripts_is_the_exact_one(text: str) -> None:
+    letters = [letter for letter in text if letter.isalpha()]
+    others = [letter for letter in letters if letter in "\u0254\u0416\u4e2d"]
+    assert mostly_other_scripts(text) is (2 * len(others) > len(letters))
 
 
 def test_a_port_that_differs_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    audited = next(text for number in range(1_000) if is_audited(text := f"{ENGLISH} {number}"))
+    audited = next(text for number in range(9_000) if is_audited(text := f"{ENGLISH} {number}"))
     other = next(text for number in range(1_000) if not is_audited(text := f"{ENGLISH} {number}"))
     monkeypatch.setattr(language, "_port", lambda: lambda sample: [("en", 0.5)])
     assert detect_language(other) == ("en", 0.5)
