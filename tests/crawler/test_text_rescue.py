@@ -7,7 +7,7 @@ from trafilatura.utils import load_html
 
 from webtext.crawler.text import rescue as module
 from webtext.crawler.text.main_text import extract_main_text
-from webtext.crawler.text.parsing import parse_html
+from webtext.crawler.text.parsing import lighten, parse_html
 from webtext.crawler.text.rescue import rescue
 
 POSTS = [
@@ -82,3 +82,15 @@ def test_forms_and_inputs_change_no_text() -> None:
     sentence = "The lighthouse stands on the northern cape, where two currents meet and the fog is thickest of all. "
     form = f"<form><p>{sentence * 5}</p><select><option>a</option></select><textarea>b</textarea></form>"
     assert extract_main_text(f"<html><body>{form}</body></html>").text == (sentence * 5).strip()
+
+
+def test_a_lightened_tree_has_the_same_text_around_what_went() -> None:
+    tree = parse_html(
+        "<html><head><style>a{}</style></head><body><p>one <svg><text>no</text></svg>two <script>x()</script>three"
+        "<button>no</button> four</p><script type='application/ld+json'>{}</script><img width=3 alt=x></body></html>"
+    )
+    assert tree is not None
+    lighten(tree)
+    assert str(tree.find(".//p").text_content()) == "one two three four"
+    assert [script.get("type") for script in tree.iter("script")] == ["application/ld+json"]
+    assert dict(tree.find(".//img").attrib) == {"alt": "x"}
