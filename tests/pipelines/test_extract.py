@@ -367,6 +367,7 @@ def test_what_a_quality_rule_drops_is_an_outcome_and_lies_beside_the_documents(c
     assert {row["key"]: row["detail"] for row in rows}[1] == "openwebtext_min_tokens: 69, at least 100 is needed"
 
 
+@pytest.mark.slow
 def test_changed_quality_rules_read_no_page_again(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
     pages = [*MIXED, Page(20, LONG)]
     before = corpus.add(*pages).extract(settings=QUALITY)
@@ -382,11 +383,13 @@ def test_changed_quality_rules_read_no_page_again(corpus: Corpus, monkeypatch: p
     assert len(extracted) == 2 * 11  # those of the corpora made anew
 
 
+@pytest.mark.slow
 def test_other_changed_settings_extract_all_again(corpus: Corpus) -> None:
     corpus.add(*MIXED).extract(settings=QUALITY)
     assert corpus.extract(settings=replace(SETTINGS, min_words=30), redo=True).run["extracted"] == 10
 
 
+@pytest.mark.slow
 def test_a_corpus_that_grows_keeps_what_was_set_aside(corpus: Corpus) -> None:
     first, second = many(range(1, 30, 2)), many(range(2, 30, 2))
     corpus.add(*first).extract(settings=QUALITY)
