@@ -168,6 +168,19 @@ class TrainSettings:
 
 
 @dataclass(frozen=True)
+class EngineSettings:
+    """[engine]: what carries the pipelines. It decides where the work is done, never what comes out."""
+
+    name: str = setting(
+        "local", "the engine", shapes=False, choices=("local", "dask", "flink", "spark", "dataflow", "portable"),
+    )  # fmt: skip
+    address: str = setting(
+        "", "of a scheduler (dask), a master (flink, spark) or a job service (portable)", shapes=False
+    )
+    options: tuple[str, ...] = setting((), "options of Beam's runner, each NAME=VALUE", shapes=False)
+
+
+@dataclass(frozen=True)
 class Settings:
     """All of webtext.toml."""
 
@@ -177,6 +190,7 @@ class Settings:
     dedup: DedupSettings = field(default_factory=DedupSettings)
     tokenize: TokenizeSettings = field(default_factory=TokenizeSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
+    engine: EngineSettings = field(default_factory=EngineSettings)
 
     def with_values(self, section: str, values: Mapping[str, object], *, where: str) -> Settings:
         """These settings with `values` of one section replaced, checked; `where` is named in an error."""

@@ -28,6 +28,10 @@ POINTS: tuple[str, ...] = (
     "crawl.committed",  # states committed
     "extract.part",  # one part of the pages extracted and written
     "dedup.signed",  # one part's signatures written
+    "dedup.matched",  # one band's buckets written
+    "dedup.collected",  # one part's shingle sets written
+    "dedup.decided",  # it is decided who stays, nothing rewritten
+    "dedup.written",  # one output file written
     "tokenize.trained",  # the tokenizer exists, no shard yet
     "tokenize.encoded",  # one part encoded and written
     "train.step",  # a step taken, no checkpoint

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -27,6 +27,13 @@ TEMPORARY = ".tmp-"
 ROW_GROUP_ROWS = 8_192  # 4 kB a document: 32 MB of text, small enough to hold several at once
 PARQUET_CODEC = "zstd"
 PARQUET_LEVEL = 3
+_PARQUET: dict[str, Any] = {
+    "compression": PARQUET_CODEC,
+    "compression_level": PARQUET_LEVEL,
+    "version": "2.6",
+    "data_page_version": "1.0",
+    "write_statistics": True,
+}
 
 
 @contextmanager
@@ -114,18 +121,31 @@ def write_parquet(path: Path, table: pa.Table, schema: pa.Schema) -> None:
     pyarrow's bytes depend on chunks and on the order of metadata: chunks are combined, metadata dropped, row groups,
     codec and level fixed. pyarrow itself is pinned.
     """
-    plain = table.select(schema.names).cast(schema).replace_schema_metadata(None).combine_chunks()
+    plain = _plain(table, schema)
     with atomic(path) as aside:
-        pq.write_table(
-            plain,
-            aside,
-            row_group_size=ROW_GROUP_ROWS,
-            compression=PARQUET_CODEC,
-            compression_level=PARQUET_LEVEL,
-            version="2.6",
-            data_page_version="1.0",
-            write_statistics=True,
-        )
+        pq.write_table(plain, aside, row_group_size=ROW_GROUP_ROWS, **_PARQUET)
+
+
+def write_parquet_groups(path: Path, groups: Iterable[pa.Table], schema: pa.Schema) -> None:
+    """Write tables of `ROW_GROUP_ROWS` rows (the last may have fewer) one after the other: the bytes of
+    `write_parquet` for all of them, in the memory of one.
+
+    Raises:
+        ValueError: another number of rows; always a fault of webtext's own code.
+    """
+    with atomic(path) as aside, pq.ParquetWriter(aside, schema, **_PARQUET) as writer:
+        last, count = ROW_GROUP_ROWS, 0
+        for group in groups:
+            if last < ROW_GROUP_ROWS or not 0 < len(group) <= ROW_GROUP_ROWS:
+                raise ValueError(f"a row group of {len(group)} rows, or one after an incomplete one")
+            last, count = len(group), count + 1
+            writer.write_table(_plain(group, schema), row_group_size=ROW_GROUP_ROWS)
+        if not count:
+            writer.write_table(_plain(schema.empty_table(), schema))
+
+
+def _plain(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    return table.select(schema.names).cast(schema).replace_schema_metadata(None).combine_chunks()
 
 
 def read_parquet(path: Path, schema: pa.Schema, columns: Sequence[str] | None = None) -> pa.Table:

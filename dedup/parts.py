@@ -1,11 +1,13 @@
-"""The files between the steps of dedup: Arrow IPC, uncompressed, memory-mapped, one record batch each.
+"""The files between the steps of dedup, and its index: Arrow IPC, uncompressed, memory-mapped, one record batch each.
 
 Hashes do not compress, and a step often needs one column of many files: mapped, it reads no other. What a corpus keeps
-is Parquet and has its schemas in `webtext.corpus.schemas`; these files go when the stage is published.
+for others to read is Parquet and has its schemas in `webtext.corpus.schemas`.
 """
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ from numpy.typing import NDArray
 
 from webtext.corpus.errors import DamagedFile
 from webtext.corpus.files import os_errors, write_stream
+
+OPEN_FILES = 256
 
 
 def write_part(path: Path, table: pa.Table) -> None:
@@ -30,7 +34,7 @@ def write_part(path: Path, table: pa.Table) -> None:
 
 
 def read_part(path: Path) -> pa.Table:
-    """Map `path`; columns are views of the file until they are copied.
+    """Map `path`; columns are views of the file until they are copied, and keep it open.
 
     Raises:
         DamagedFile: it is no such file.
@@ -49,6 +53,11 @@ def read_part(path: Path) -> pa.Table:
 def column(table: pa.Table, name: str) -> NDArray[Any]:
     """A column of numbers without nulls as an array of shape (rows,)."""
     return np.asarray(table[name].to_numpy())
+
+
+def columns(paths: Sequence[Path], name: str, dtype: Any) -> NDArray[Any]:
+    """A column of numbers of several parts, one after the other, copied: no file stays open."""
+    return np.concatenate([np.empty(0, dtype), *(column(read_part(path), name) for path in paths)])
 
 
 def matrix(rows: NDArray[Any]) -> pa.FixedSizeListArray:
@@ -76,3 +85,47 @@ def lists_of(table: pa.Table, name: str) -> tuple[NDArray[np.int64], NDArray[Any
 def lists(offsets: NDArray[np.int64], values: NDArray[Any]) -> pa.LargeListArray:
     """The inverse of `lists_of`."""
     return pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), pa.array(values))
+
+
+class ListFiles:
+    """One large_list<uint64> column of several parts, read list by list.
+
+    Read, not mapped: gigabytes of lists pass through, and a mapped page counts as this process's memory for as long as
+    the system lets it. At most `OPEN_FILES` are open at once.
+    """
+
+    def __init__(self, paths: Sequence[Path], name: str) -> None:
+        self._paths = paths
+        self._offsets: list[NDArray[np.int64]] = []
+        self._positions: list[int] = []
+        self._open: dict[int, int] = {}
+        for path in paths:
+            whole = pa.memory_map(str(path)).read_buffer()
+            offsets, values = lists_of(read_part_of(whole), name)
+            self._offsets.append(offsets.copy())
+            self._positions.append(values.ctypes.data - whole.address if len(values) else 0)
+
+    def read(self, file: int, place: int) -> NDArray[np.uint64]:
+        """List number `place` of part number `file`."""
+        offsets = self._offsets[file]
+        start, stop = int(offsets[place]), int(offsets[place + 1])
+        return np.frombuffer(os.pread(self._handle(file), (stop - start) * 8, self._positions[file] + start * 8), "<u8")
+
+    def close(self) -> None:
+        """Close the files; reading opens them again."""
+        while self._open:
+            os.close(self._open.popitem()[1])
+
+    def _handle(self, file: int) -> int:
+        handle = self._open.get(file)
+        if handle is None:
+            if len(self._open) >= OPEN_FILES:
+                os.close(self._open.pop(next(iter(self._open))))
+            with os_errors(self._paths[file]):
+                handle = self._open[file] = os.open(self._paths[file], os.O_RDONLY)
+        return handle
+
+
+def read_part_of(buffer: pa.Buffer) -> pa.Table:
+    """The table of a part whose bytes are `buffer`."""
+    return pa.ipc.open_file(buffer).read_all().combine_chunks()

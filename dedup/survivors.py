@@ -7,8 +7,11 @@ the documents themselves, neither arrival nor workers matter.
 
 Large buckets. A bucket of n documents has n (n - 1) / 2 pairs, but a removed document is never compared again: buckets
 are walked in order, and each document meets only those of its bucket that stayed. A cluster of n copies costs n
-comparisons. What remains quadratic are buckets of many documents that all stay; there a comparison is one of sketches,
-and memory is bounded by taking the documents in blocks. Neither leaves out a pair: the rule holds exactly.
+comparisons. Quadratic would remain buckets of many documents that all stay: pages of one template that agree in a band
+because the template fills it. There `FULL` bounds the work: once so many documents of a bucket stay, it takes in no
+more, and later ones are compared with those. Such a bucket says little: two pages that are copies of one another agree
+in other bands, which their own words fill. What it costs in recall is measured (docs/dedup.md). Whom a document is
+compared with follows from the order of the documents alone, not from blocks or workers.
 """
 
 from __future__ import annotations
@@ -26,6 +29,9 @@ from webtext.dedup.verify import jaccard_reference
 
 PAIRS_AT_ONCE = 1 << 20  # about 60 MB while they are compared
 BLOCK_DOCUMENTS = 1 << 12
+
+FULL = 64
+"""Documents that stay after which a bucket is full: of each bucket a document meets at most so many."""
 
 Ints = NDArray[np.int64]
 
@@ -56,15 +62,22 @@ def priority(karma: Ints, length: Ints, posted: Ints, key: NDArray[np.uint64]) -
 
 
 def decide(
-    count: int, buckets: Buckets, comparison: Comparison, threshold: float, *, pairs_at_once: int = PAIRS_AT_ONCE
+    count: int,
+    buckets: Buckets,
+    comparison: Comparison,
+    threshold: float,
+    *,
+    full: int = FULL,
+    pairs_at_once: int = PAIRS_AT_ONCE,
 ) -> Survivors:
     """Apply the rule to documents 0..count-1, numbered in the order of `priority`.
 
     Args:
         buckets: which documents share a band; document numbers.
+        full: how many documents that stay fill a bucket.
         pairs_at_once: bounds memory; the result does not depend on it.
     """
-    walk = _Walk(count, buckets, comparison, threshold, pairs_at_once)
+    walk = _Walk(count, buckets, comparison, threshold, full, pairs_at_once)
     start, width = 0, 64
     while start < count:
         stop = walk.block(start, min(count, start + width))
@@ -75,19 +88,24 @@ def decide(
 
 
 def decide_reference(
-    shingles: Sequence[AbstractSet[int]], candidates: Iterable[tuple[int, int]], threshold: float
+    shingles: Sequence[AbstractSet[int]], buckets: Iterable[Sequence[int]], threshold: float, full: int = FULL
 ) -> list[tuple[int, float] | None]:
     """The rule, slow and obvious: for each document (keeper, jaccard), or None where it stays."""
-    pairs = set(candidates)
+    groups = [set(group) for group in buckets]
+    stays: list[list[int]] = [[] for _ in groups]  # of each bucket, at most `full`
     fates: list[tuple[int, float] | None] = []
-    for later, own in enumerate(shingles):
+    for document, own in enumerate(shingles):
+        mine = [number for number, group in enumerate(groups) if document in group]
         best: tuple[int, float] | None = None
-        for earlier in range(later):
-            if fates[earlier] is None and (earlier, later) in pairs:
-                similarity = jaccard_reference(shingles[earlier], own)
-                if similarity >= threshold and (best is None or similarity > best[1]):
-                    best = (earlier, similarity)
+        for earlier in sorted({other for number in mine for other in stays[number]}):
+            similarity = jaccard_reference(shingles[earlier], own)
+            if similarity >= threshold and (best is None or similarity > best[1]):
+                best = (earlier, similarity)
         fates.append(best)
+        if best is None:
+            for number in mine:
+                if len(stays[number]) < full:
+                    stays[number].append(document)
     return fates
 
 
@@ -95,10 +113,17 @@ class _Walk:
     """The state of `decide`: what stays so far, by document and by bucket."""
 
     def __init__(
-        self, count: int, buckets: Buckets, comparison: Comparison, threshold: float, pairs_at_once: int
+        self,
+        count: int,
+        buckets: Buckets,
+        comparison: Comparison,
+        threshold: float,
+        full: int,
+        pairs_at_once: int,
     ) -> None:
         self.comparison = comparison
         self.threshold = threshold
+        self.full = full
         self.pairs_at_once = pairs_at_once
         self.keeper = np.full(count, -1, np.int64)
         self.jaccard = np.zeros(count)
@@ -108,9 +133,9 @@ class _Walk:
         self.entry_bucket = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)[order]
         self.entry_document = buckets.members[order]
         self.first_entry = np.searchsorted(self.entry_document, np.arange(count + 1))
-        # The documents of each bucket that stay, at the front of its range.
-        self.offsets = buckets.offsets
-        self.slots = np.empty(len(buckets.members), np.int32)
+        # The documents of each bucket that stay, at the front of its range, at most `full`.
+        self.offsets = np.concatenate(([0], np.cumsum(np.minimum(sizes, full))))
+        self.slots = np.empty(self.offsets[-1], np.int32)
         self.filled = np.zeros(len(sizes), np.int64)
 
     def block(self, start: int, stop: int) -> int:
@@ -126,17 +151,16 @@ class _Walk:
         # Within the block only those can be keepers that no document before the block removes.
         order = np.argsort(of_bucket, kind="stable")
         documents, of_bucket = documents[order], of_bucket[order]
-        open_ = self.keeper[documents] < 0
-        before: Ints = np.cumsum(open_) - open_  # open entries before each entry
-        run_starts = np.searchsorted(of_bucket, of_bucket, "left")
-        counts = before - before[run_starts]
+        open_, before, counts = self._open(documents, of_bucket)
         cut = _affordable(start, stop, documents, counts, self.pairs_at_once)
+        # Which of the open documents find a place is certain only as long as there is one for all of them.
+        crowded = (counts > 0) & (self.filled[of_bucket] + counts > self.full)
+        cut = min([cut, *documents[crowded].tolist()])
         if cut < stop:
             inside = documents < cut
             self.keeper[cut:stop], self.jaccard[cut:stop] = -1, 0.0  # the next block decides them again
-            documents, of_bucket, counts = documents[inside], of_bucket[inside], counts[inside]
-            open_ = open_[inside]
-            before = np.cumsum(open_) - open_
+            documents, of_bucket = documents[inside], of_bucket[inside]
+            open_, before, counts = self._open(documents, of_bucket)
             stop = cut
         earlier = documents[open_][_ranges(before - counts, counts)]
         self._match_in_order(*_distinct(earlier, np.repeat(documents, counts)))
@@ -144,6 +168,14 @@ class _Walk:
         stays = self.keeper[documents] < 0
         self._append(documents[stays], of_bucket[stays])
         return stop
+
+    def _open(self, documents: NDArray[np.int32], of_bucket: NDArray[np.int32]) -> tuple[NDArray[np.bool_], Ints, Ints]:
+        """Of entries by (bucket, document): which may still get a place in their bucket; how many such stand before
+        each, in all and in its own bucket.
+        """
+        open_ = (self.keeper[documents] < 0) & (self.filled[of_bucket] < self.full)
+        before: Ints = np.cumsum(open_) - open_
+        return open_, before, before - before[np.searchsorted(of_bucket, of_bucket, "left")]
 
     def _entries(self, start: int, stop: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         part = slice(self.first_entry[start], self.first_entry[stop])
@@ -177,8 +209,10 @@ class _Walk:
 
     def _append(self, documents: NDArray[np.int32], of_bucket: NDArray[np.int32]) -> None:
         """Put documents that stay at the end of their buckets' lists; entries by (bucket, document)."""
-        place = np.arange(len(of_bucket)) - np.searchsorted(of_bucket, of_bucket, "left")
-        self.slots[self.offsets[of_bucket] + self.filled[of_bucket] + place] = documents
+        place = self.filled[of_bucket] + np.arange(len(of_bucket)) - np.searchsorted(of_bucket, of_bucket, "left")
+        fits = place < self.full
+        documents, of_bucket, place = documents[fits], of_bucket[fits], place[fits]
+        self.slots[self.offsets[of_bucket] + place] = documents
         found, counts = np.unique(of_bucket, return_counts=True)
         self.filled[found] += counts
 

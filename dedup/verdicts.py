@@ -1,18 +1,16 @@
 """From signatures to what becomes of every document: Wikipedia's copies first, then exact copies, then near ones.
 
-Documents are known by three numbers: the *row* among all documents as they lie in files; the *place* in the order of
-preference among those compared (not Wikipedia's, the first with their text, long enough for a shingle); and, while
-survivors are decided, a running number among the places that share a bucket with another.
+Documents are known by two numbers: the *row* among all documents as they lie in files, and the *place* in the order of
+preference among those compared (not Wikipedia's, the first with their text, long enough for a shingle).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from webtext.corpus.errors import DamagedFile
@@ -20,18 +18,15 @@ from webtext.corpus.outcomes import Outcome
 from webtext.corpus.schemas import key_text
 from webtext.dedup.bands import Buckets
 from webtext.dedup.exact import first_copies
-from webtext.dedup.parts import column, matrix_of
-from webtext.dedup.survivors import Comparison, decide, priority
+from webtext.dedup.index import Documents
+from webtext.dedup.parts import columns, matrix_of, read_part
+from webtext.dedup.survivors import Comparison, Survivors, decide, priority
 
 Ints = NDArray[np.int64]
-Number = TypeVar("Number", np.int64, np.uint64)
 
 STAYS, EXACT, NEAR, WIKIPEDIA = 0, 1, 2, 3
 OUTCOME = {EXACT: Outcome.DUPLICATE, NEAR: Outcome.NEAR_DUPLICATE, WIKIPEDIA: Outcome.WIKIPEDIA}
 """The outcome of each verdict but `STAYS`."""
-
-
-_NAMES = pa.schema([pa.field("key", pa.uint64()), pa.field("url", pa.large_string())])
 
 
 @dataclass(frozen=True)
@@ -51,16 +46,22 @@ class Verdicts:
 class LineUp:
     """Who is compared with whom, before any comparison.
 
-    `rows` gives the row of each document that Wikipedia's marks leave, in the order of preference; `first` the position
-    in `rows` of the first document with the same text; `compared` the row of each place; `site` (uint64 of shape
-    (total,)) the registered domain by row.
+    By row: `documents`, `site` (uint64, the registered domain), `marked` (copies of Wikipedia). `rows` gives the row
+    of each document that Wikipedia's marks leave, in the order of preference; `first` the position in `rows` of the
+    first document with the same text; `compared` the row of each place.
     """
 
-    total: int
+    documents: Documents
+    site: NDArray[np.uint64]
+    marked: NDArray[np.bool_]
     rows: Ints
     first: Ints
     compared: Ints
-    site: NDArray[np.uint64]
+
+    @property
+    def total(self) -> int:
+        """The number of documents."""
+        return len(self.documents.key)
 
     @property
     def places(self) -> NDArray[np.int32]:
@@ -70,51 +71,63 @@ class LineUp:
         return places
 
 
-def line_up(signatures: Sequence[pa.Table]) -> LineUp:
-    """Put the documents of all signature tables (`signatures.sign`) in order.
+def line_up(signatures: Sequence[Path]) -> LineUp:
+    """Put the documents of all signature tables (parts that hold `signatures.sign`) in order.
 
     Raises:
         DamagedFile: two documents have one key: the order would depend on how they lie in files.
     """
-    key = _joined(signatures, "key", np.uint64)
+    key = columns(signatures, "key", np.uint64)
     _check_unique(key)
-    marked = np.concatenate([np.empty(0, bool), *(np.asarray(table["wikipedia"]) != "" for table in signatures)])
-    karma, length, posted, shingles = (
-        _joined(signatures, name, np.int64) for name in ("karma", "length", "posted", "shingles")
-    )
+    tables = map(read_part, signatures)
+    marked = np.concatenate([np.empty(0, bool), *(np.asarray(table["wikipedia"]) != "" for table in tables)])
+    karma, length, posted = (columns(signatures, name, np.int64) for name in ("karma", "length", "posted"))
+    shingles = columns(signatures, "shingles", np.int32)
+    exact = np.concatenate([np.empty((0, 2), np.uint64), *(matrix_of(read_part(path), "exact") for path in signatures)])
     rows = np.flatnonzero(~marked)
     rows = rows[priority(karma[rows], length[rows], posted[rows], key[rows])]
-    exact = np.concatenate([np.empty((0, 2), np.uint64), *(matrix_of(table, "exact") for table in signatures)])
     first = first_copies(exact[rows])
-    is_compared = (first == np.arange(len(rows))) & (shingles[rows] > 0)
-    return LineUp(len(key), rows, first, rows[is_compared], _joined(signatures, "site", np.uint64))
+    compared = rows[(first == np.arange(len(rows))) & (shingles[rows] > 0)]
+    is_compared = np.zeros(len(key), bool)
+    is_compared[compared] = True
+    documents = Documents(key, exact, karma, length, posted, is_compared)
+    return LineUp(documents, columns(signatures, "site", np.uint64), marked, rows, first, compared)
 
 
-def give_verdicts(
-    lined: LineUp, shared: Buckets, comparison: Callable[[Ints], Comparison], threshold: float
-) -> Verdicts:
-    """Decide every document.
+def near_copies(
+    shared: Buckets, comparison: Comparison, threshold: float, known: Survivors, again: NDArray[np.bool_]
+) -> Survivors:
+    """Decide the documents compared.
 
     Args:
         shared: the buckets of all bands; members are places.
-        comparison: makes the comparison of the documents with these rows, numbered in that order.
-
-    Returns:
-        One row a document, in the order of rows.
+        known: what an earlier decision says of places where it still holds.
+        again: the places that are decided now: all that buckets connect with one of them (`index.reached`).
     """
+    inside = again[shared.members[shared.offsets[:-1]]]  # a bucket holds none of them, or no other
+    sizes = np.diff(shared.offsets)
+    places = np.flatnonzero(again)
+    members = np.searchsorted(places, shared.members[np.repeat(inside, sizes)]).astype(np.int32)
+    buckets = Buckets(members, np.concatenate(([0], np.cumsum(sizes[inside]))))
+    found = decide(len(places), buckets, _Renumbered(comparison, places), threshold)
+    keeper, jaccard = known.keeper.copy(), known.jaccard.copy()
+    keeper[places] = np.where(found.keeper < 0, -1, places[found.keeper])
+    jaccard[places] = found.jaccard
+    return Survivors(keeper, jaccard)
+
+
+def give_verdicts(lined: LineUp, survivors: Survivors) -> Verdicts:
+    """What becomes of every document, by row, where `survivors` says it of those compared, by place."""
     verdict = np.full(lined.total, WIKIPEDIA, np.uint8)
     verdict[lined.rows] = STAYS
     keeper = np.full(lined.total, -1, np.int64)
     jaccard = np.zeros(lined.total)
 
-    sharing = np.unique(shared.members)
-    rows = lined.compared[sharing]
-    renumbered = Buckets(np.searchsorted(sharing, shared.members).astype(np.int32), shared.offsets)
-    survivors = decide(len(sharing), renumbered, comparison(rows), threshold)
-    near = survivors.keeper >= 0
-    verdict[rows[near]] = NEAR
-    keeper[rows[near]] = rows[survivors.keeper[near]]
-    jaccard[rows[near]] = survivors.jaccard[near]
+    near = np.flatnonzero(survivors.keeper >= 0)
+    rows = lined.compared[near]
+    verdict[rows] = NEAR
+    keeper[rows] = lined.compared[survivors.keeper[near]]
+    jaccard[rows] = survivors.jaccard[near]
 
     # A copy goes the way of the first document with its text: to that one if it stays, else to its keeper.
     is_copy = lined.first != np.arange(len(lined.rows))
@@ -127,39 +140,18 @@ def give_verdicts(
     return Verdicts(verdict, keeper, jaccard)
 
 
-def explain(verdicts: Verdicts, signatures: Sequence[pa.Table]) -> pa.Table:
-    """The verdicts with what a person is told.
+@dataclass(frozen=True)
+class _Renumbered:
+    """A comparison of places by their running numbers among `places`."""
 
-    Returns:
-        One row a document: verdict (uint8); keeper (uint64 key), keeper_url, jaccard (float64), each null where there
-        is no keeper; mark (what gives a copy of Wikipedia away, else empty).
-    """
-    has_keeper = verdicts.keeper >= 0
-    keepers, which = np.unique(verdicts.keeper[has_keeper], return_inverse=True)
-    starts = np.cumsum([0, *(len(table) for table in signatures)])
-    cuts = np.searchsorted(keepers, starts)
-    taken = [
-        table.select(["key", "url"]).take(keepers[low:high] - start)
-        for table, start, low, high in zip(signatures, starts, cuts[:-1], cuts[1:], strict=False)
-    ]
-    found = pa.concat_tables([_NAMES.empty_table(), *(table.cast(_NAMES) for table in taken)])
-    index = np.zeros(len(has_keeper), np.int64)
-    index[has_keeper] = which
-    named = found.take(pa.array(index, mask=~has_keeper))
-    marks = [table["wikipedia"] for table in signatures]
-    return pa.table(
-        {
-            "verdict": verdicts.verdict,
-            "keeper": named["key"],
-            "keeper_url": named["url"],
-            "jaccard": pa.array(verdicts.jaccard, mask=~has_keeper),
-            "mark": pa.chunked_array([chunk for mark in marks for chunk in mark.chunks], pa.string()),
-        }
-    )
+    comparison: Comparison
+    places: Ints
 
+    def likely(self, earlier: Ints, later: Ints) -> NDArray[np.bool_]:
+        return self.comparison.likely(self.places[earlier], self.places[later])
 
-def _joined(tables: Sequence[pa.Table], name: str, dtype: type[Number]) -> NDArray[Number]:
-    return np.concatenate([np.empty(0, dtype), *(column(table, name) for table in tables)])
+    def jaccard(self, earlier: Ints, later: Ints) -> NDArray[np.float64]:
+        return self.comparison.jaccard(self.places[earlier], self.places[later])
 
 
 def _check_unique(key: NDArray[np.uint64]) -> None:

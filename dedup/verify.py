@@ -14,9 +14,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-# How far, in standard deviations, a sketch may fall below the threshold and still be verified. At the threshold
-# itself 5 lose 3 pairs in 10 million.
-SAFE_DEVIATIONS = 5.0
+from webtext.dedup.parts import ListFiles
+
+# How far, in standard deviations, a sketch may fall below the threshold and still be verified. With 128 values and the
+# threshold at .7, of pairs at .70 / .72 / .75 this loses one in 700 / 5,000 / 200,000; of pairs of pages at .5 it
+# spares 96 % the look at their texts (at 5 deviations, half of them).
+SAFE_DEVIATIONS = 3.0
 
 PAIRS_AT_ONCE = 1 << 14  # 2 MB of sketches a side
 SETS_AT_ONCE = 1 << 8  # 1.4 MB of shingles of 4 kB documents
@@ -74,7 +77,9 @@ class Verifier:
         for start in range(0, len(earlier), PAIRS_AT_ONCE):
             part = slice(start, start + PAIRS_AT_ONCE)
             same = self.sketches[earlier[part]] == self.sketches[later[part]]
-            result[part] = np.count_nonzero(same, axis=1) >= least
+            # Counting bits is several times as fast as adding up bytes along rows.
+            bits = np.packbits(same, axis=1)
+            result[part] = np.bitwise_count(bits).sum(axis=1, dtype=np.uint16) >= least
         return result
 
     def jaccard(self, earlier: NDArray[np.int64], later: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -120,17 +125,11 @@ def most_similar(own: NDArray[np.uint64], sets: Sequence[NDArray[np.uint64]]) ->
 
 @dataclass(frozen=True)
 class StoredSets:
-    """Shingle sets that lie in several (mapped) parts, each its offsets and all its values.
+    """Shingle sets that lie in files: document d's is number `place[d]` in file `file[d]`."""
 
-    Document d's is number `place[d]` in part `part[d]`.
-    """
-
-    parts: Sequence[tuple[NDArray[np.int64], NDArray[np.uint64]]]
-    part: NDArray[np.int32]
+    files: ListFiles
+    file: NDArray[np.int32]
     place: NDArray[np.int64]
 
     def __getitem__(self, document: int, /) -> NDArray[np.uint64]:
-        offsets, values = self.parts[self.part[document]]
-        place = self.place[document]
-        found: NDArray[np.uint64] = values[offsets[place] : offsets[place + 1]]
-        return found
+        return self.files.read(int(self.file[document]), int(self.place[document]))

@@ -10,6 +10,13 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from webtext.dedup.utf8 import Texts
+
 HOST = "wikipedia.org"
 
 # What Wikipedia's own pages append to their titles, by language: MediaWiki's message "pagetitle".
@@ -55,6 +62,7 @@ _LICENCE = re.compile(
     r"\W*text is available under the creative commons attribution-share\s?alike .*\bwikipedia® is a .*trademark\b",
     re.IGNORECASE,
 )
+_DASHES = ("-", "\u2013", "\u2014")  # one of them is in every title of a mark
 _LINES = 3  # lines of text at either end that are looked at
 _ENDS = 1_000  # characters of text at either end that are looked at
 
@@ -79,6 +87,38 @@ def wikipedia_mark(*, url: str, final_url: str, canonical: str | None, title: st
         if _LICENCE.match(line):
             return f"last lines {line[:80]!r}"
     return ""
+
+
+def possible_marks(documents: pa.Table) -> NDArray[np.bool_]:
+    """Which documents `wikipedia_mark` need be asked about, for all others have none; shape (documents,).
+
+    Args:
+        documents: url, final_url, canonical, title, text.
+    """
+    found = [
+        pc.fill_null(pc.match_substring(documents[name], HOST, ignore_case=True), False)
+        for name in ("url", "final_url", "canonical")
+    ]
+    found += [pc.match_substring(documents["title"], dash) for dash in _DASHES]
+    result = _with_letters(Texts.of(documents["text"]))
+    for each in found:
+        result |= each.to_numpy()
+    return result
+
+
+def _with_letters(texts: Texts) -> NDArray[np.bool_]:
+    """Which texts may hold "iki" or "ики", as every tagline, attribution and licence does: of the Cyrillic letters only
+    the second bytes are looked for.
+    """
+    found = np.zeros(len(texts), bool)
+    for part in texts.blocks():
+        block = texts[part]
+        data = block.data[block.offsets[0] : block.offsets[-1]]
+        latin = (data[:-2] == ord("i")) & (data[1:-1] == ord("k")) & (data[2:] == ord("i"))
+        cyrillic = (data[:-4] == 0xB8) & (data[2:-2] == 0xBA) & (data[4:] == 0xB8)
+        at = np.concatenate((np.flatnonzero(latin), np.flatnonzero(cyrillic))) + block.offsets[0]
+        found[part.start + np.searchsorted(block.offsets, at, "right") - 1] = True
+    return found
 
 
 def _is_wikipedia(address: str) -> bool:

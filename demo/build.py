@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 
 from webtext.corpus.errors import WebtextError
-from webtext.demo import plants_clean, plants_documents, plants_links, plants_pages, plants_shards
+from webtext.demo import plants_clean, plants_documents, plants_links, plants_pages, plants_shards, plants_trace
 from webtext.demo.articles import write_articles
 from webtext.demo.pages import DemoWeb, build_sites
 
@@ -52,4 +52,5 @@ def build_web(size: Size) -> DemoWeb:
     plants_documents.plant(web)
     plants_clean.plant(web)
     plants_shards.plant(web, steps=size.steps)
+    plants_trace.plant(web)
     return web

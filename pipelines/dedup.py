@@ -4,17 +4,19 @@
 2. match: each band is sorted into its buckets (Beam, one element a band).
 3. collect: shingle sets of the documents that share a bucket (Beam).
 4. decide who stays (the driver: arrays of numbers, no text).
-5. rewrite: clean/, outcomes/ and duplicates.parquet (Beam).
+5. rewrite: each file of clean/, its index, outcomes/ and duplicates.parquet (Beam; `dedup_output`).
 
-Elements are pieces (file, row groups) and bands; what passes between the steps lies in files below work/, named by what
-they were made of. The result depends on the documents alone, not on how they lie in files. What the steps compute is in
-`webtext.dedup`; here is only where it is read and written.
+Elements are pieces (file, row groups), bands and output files; what passes between the steps lies in files below work/,
+named by what they were made of. The result depends on the documents alone, not on how they lie in files. A corpus that
+grew has an index of its last time (`webtext.dedup.index`): what it knows is neither signed nor matched again. What the
+steps compute is in `webtext.dedup`; here is only where it is read and written.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,59 +27,40 @@ from numpy.typing import NDArray
 
 from webtext.corpus.config import DedupSettings
 from webtext.corpus.faults import fault_point
-from webtext.corpus.files import file_sha256, open_parquet, read_parquet, write_parquet
-from webtext.corpus.manifests import Manifest
-from webtext.corpus.schemas import DOCUMENTS, DUPLICATES, OUTCOMES
+from webtext.corpus.files import file_sha256, open_parquet, read_parquet
+from webtext.corpus.manifests import Manifest, verify_files
+from webtext.corpus.progress import say
+from webtext.corpus.schemas import DOCUMENTS, DUPLICATES
 from webtext.corpus.stages import StageRun
-from webtext.dedup.bands import Buckets, band_count, buckets
-from webtext.dedup.parts import column, lists, lists_of, matrix_of, read_part, write_part
-from webtext.dedup.removals import duplicate_rows, outcome_rows
+from webtext.dedup.bands import Buckets, band_count, band_hashes, buckets
+from webtext.dedup.index import known_signatures, reached, read_documents, unchanged
+from webtext.dedup.minhash import Permutations
+from webtext.dedup.parts import ListFiles, column, lists, lists_of, matrix, matrix_of, read_part, write_part
+from webtext.dedup.removals import removed_table
 from webtext.dedup.shingles import shingle_sets
-from webtext.dedup.signatures import COLUMNS, band_column, check_settings, sign
-from webtext.dedup.verdicts import OUTCOME, STAYS, explain, give_verdicts, line_up
+from webtext.dedup.signatures import COLUMNS, check_settings, sign
+from webtext.dedup.survivors import Survivors
+from webtext.dedup.utf8 import Texts
+from webtext.dedup.verdicts import NEAR, OUTCOME, STAYS, LineUp, give_verdicts, line_up, near_copies
 from webtext.dedup.verify import StoredSets, Verifier
+from webtext.pipelines.dedup_output import DUPLICATES_NAME, INDEX_FOLDER, Decided, Piece, write_outputs
 from webtext.pipelines.engine import Engine
-from webtext.pipelines.sorted_output import ROWS_PER_FILE, sorted_output
 
 PIECE_ROWS = 8_192
 """Row groups are joined up to this many documents: some 32 MB of text, a worker's unit of work."""
 
-MATCH_ROWS = 500_000
-"""Fewer documents are matched in this process: all bands take 8 us a document, a worker 3 s to start."""
+MATCH_ROWS = 2_000_000
+"""Fewer documents are matched in this process: all bands take 2 us a document, a worker 3 s to start."""
 
 T = TypeVar("T")
 
-DUPLICATES_NAME = "clean/duplicates.parquet"
-
 
 @dataclass(frozen=True)
-class Piece:
-    """Row groups of one file of documents/, and where its parts lie. `start`: its first row among all documents."""
+class Before:
+    """What clean/ held before documents were added: its index files and its duplicates.parquet."""
 
-    path: Path
-    groups: tuple[int, ...]
-    start: int
-    rows: int
-    signatures: Path
-    sets: Path
-    clean: Path
-    outcomes: Path
+    index: tuple[Path, ...]
     duplicates: Path
-
-    def read(self, columns: Sequence[str]) -> pa.Table:
-        """These columns of these rows."""
-        with open_parquet(self.path, DOCUMENTS) as file:
-            return file.read_row_groups(list(self.groups), columns=list(columns))
-
-
-@dataclass(frozen=True)
-class Shared:
-    """The parts that all pieces share."""
-
-    signatures: tuple[Path, ...]
-    places: Path
-    wanted: Path
-    decisions: Path
 
 
 @dataclass(frozen=True)
@@ -105,36 +88,39 @@ def make_clean(
         LossAlarm: more documents than usual would go, and `accept_loss` is not set.
     """
     check_settings(settings)
-    pieces, shared = _plan(run, documents)
-    _each(engine, "dedup: sign", _Sign(settings), pieces, [piece.signatures for piece in pieces])
-    if not shared.decisions.exists():
-        _decide(run, pieces, shared, settings, engine)
-    _each(engine, "dedup: rewrite", _Rewrite(shared), pieces, [piece.duplicates for piece in pieces])
+    before = _before(run)
+    pieces, decided = _plan(run, documents)
+    known = None if before is None else partial(known_signatures, before.index, permutations=settings.permutations)
+    signer = _Sign(settings, Permutations.of(settings.permutations, settings.seed), known)
+    each(engine, "dedup: sign", signer, pieces, [piece.signatures for piece in pieces])
+    if not decided.all_there():
+        _decide(run, pieces, decided, settings, engine, before)
+    outputs = write_outputs(run, engine, pieces, decided, permutations=settings.permutations)
 
-    clean = sorted_output(
-        engine, run, "dedup: clean", [piece.clean for piece in pieces], DOCUMENTS,
-        pattern="clean/part-{:05d}.parquet", rows_per_file=ROWS_PER_FILE["documents"],
-    )  # fmt: skip
-    outcomes = sorted_output(
-        engine, run, "dedup: outcomes", [piece.outcomes for piece in pieces], OUTCOMES,
-        pattern="outcomes/clean-{:05d}.parquet", rows_per_file=ROWS_PER_FILE["outcomes"],
-    )  # fmt: skip
-    duplicates = run.part("out", "duplicates", shared.decisions.name)
-    tables = [DUPLICATES.empty_table(), *(read_parquet(piece.duplicates, DUPLICATES) for piece in pieces)]
-    write_parquet(duplicates, pa.concat_tables(tables).sort_by("removed"), DUPLICATES)
-
-    verdict = column(read_part(shared.decisions), "verdict")
+    verdict = column(read_part(decided.removed), "verdict")
     return run.publish(
-        {**clean.files, **outcomes.files, DUPLICATES_NAME: duplicates},
-        {**clean.hashes, **outcomes.hashes, DUPLICATES_NAME: file_sha256(duplicates)},
+        outputs.files,
+        outputs.hashes,
         rows_in=sum(piece.rows for piece in pieces),
-        rows_out=clean.rows,
+        rows_out=outputs.kept,
         outcomes={str(outcome): int(np.count_nonzero(verdict == number)) for number, outcome in OUTCOME.items()},
         accept_loss=accept_loss,
     )
 
 
-def _plan(run: StageRun, documents: Sequence[Path]) -> tuple[list[Piece], Shared]:
+def _before(run: StageRun) -> Before | None:
+    """The index of the last time, where it was made under the same settings and rules and is what it was."""
+    last = run.previous
+    if last is None or dict(last.inputs) == dict(run.inputs):  # the same documents again: --redo trusts nothing
+        return None
+    if dict(last.settings) != dict(run.settings) or dict(last.rules) != dict(run.rules):
+        return None
+    names = sorted(name for name in last.files if name.startswith(INDEX_FOLDER))
+    verify_files(run.corpus, last, lambda name: name in names or name == DUPLICATES_NAME)
+    return Before(tuple(run.corpus / name for name in names), run.corpus / DUPLICATES_NAME)
+
+
+def _plan(run: StageRun, documents: Sequence[Path]) -> tuple[list[Piece], Decided]:
     """Cut the documents into pieces and name every part.
 
     Signatures are named by the bytes they are made of; all that depends on other documents, by all signatures.
@@ -144,18 +130,15 @@ def _plan(run: StageRun, documents: Sequence[Path]) -> tuple[list[Piece], Shared
         sha256 = file_sha256(path)
         for groups, rows in _cut(path):
             found.append((path, groups, rows, run.part("signatures", sha256, groups, suffix=".arrow")))
-    signatures = tuple(entry[3] for entry in found)
-    everything = [path.name for path in signatures]
-
+    everything = [entry[3].name for entry in found]
     pieces: list[Piece] = []
     start = 0
     for path, groups, rows, signed in found:
         sets = run.part("sets", everything, signed.name, suffix=".arrow")
-        kinds = (run.part(kind, everything, signed.name) for kind in ("clean", "outcomes", "duplicates"))
-        pieces.append(Piece(path, groups, start, rows, signed, sets, *kinds))
+        pieces.append(Piece(path, groups, start, rows, signed, sets))
         start += rows
-    shared = (run.part(kind, everything, suffix=".arrow") for kind in ("places", "wanted", "decisions"))
-    return pieces, Shared(signatures, *shared)
+    parts = {kind: run.part(kind, everything, suffix=".arrow") for kind in Decided.kinds()}
+    return pieces, Decided(**parts)
 
 
 def _cut(path: Path) -> list[tuple[tuple[int, ...], int]]:
@@ -171,53 +154,98 @@ def _cut(path: Path) -> list[tuple[tuple[int, ...], int]]:
     return cut
 
 
-def _decide(run: StageRun, pieces: Sequence[Piece], shared: Shared, settings: DedupSettings, engine: Engine) -> None:
-    """Steps 2 to 4: write the part `decisions`."""
-    tables = [read_part(path) for path in shared.signatures]
-    lined = line_up(tables)
-    write_part(shared.places, pa.table({"place": lined.places}))
+def _decide(
+    run: StageRun,
+    pieces: Sequence[Piece],
+    decided: Decided,
+    settings: DedupSettings,
+    engine: Engine,
+    before: Before | None,
+) -> None:
+    """Steps 2 to 4: write the parts of `decided`."""
+    signatures = [piece.signatures for piece in pieces]
+    lined = line_up(signatures)
+    places = lined.places
+    write_part(decided.places, pa.table({"place": places}))
+    write_part(decided.sketches, pa.table({"sketch": matrix(_sketches(signatures, places, settings.permutations))}))
+
     count = band_count(settings.permutations, settings.band_rows)
-    bands = [Band(number, run.part("buckets", shared.places.name, number, suffix=".arrow")) for number in range(count)]
+    bands = [
+        Band(number, run.part("buckets", decided.sketches.name, number, suffix=".arrow")) for number in range(count)
+    ]
     crew = engine if lined.total >= MATCH_ROWS else replace(engine, workers=1)
-    _each(crew, "dedup: match", _Match(shared), bands, [band.buckets for band in bands])
+    match = _Match(decided.sketches, settings.band_rows)
+    each(crew, "dedup: match", match, bands, [band.buckets for band in bands])
     lists_found = (lists_of(read_part(band.buckets), "bucket") for band in bands)
-    found = Buckets.joined(Buckets(members, offsets) for offsets, members in lists_found)
+    shared = Buckets.joined(Buckets(members, offsets) for offsets, members in lists_found)
 
+    known, again = _known(lined, places, shared, before)
     wanted = np.zeros(lined.total, bool)
-    wanted[lined.compared[np.unique(found.members)]] = True
-    write_part(shared.wanted, pa.table({"wanted": wanted}))
+    sharing = shared.members[again[shared.members]]
+    wanted[lined.compared[sharing]] = True
+    write_part(decided.wanted, pa.table({"wanted": wanted}))
     holding = [piece for piece in pieces if wanted[piece.start : piece.start + piece.rows].any()]
-    _each(
-        engine, "dedup: collect", _Collect(shared, settings.shingle_words), holding, [piece.sets for piece in holding]
-    )
+    collect = _Collect(decided.wanted, settings.shingle_words)
+    each(engine, "dedup: collect", collect, holding, [piece.sets for piece in holding])
 
-    def comparison(rows: NDArray[np.int64]) -> Verifier:
-        return _verifier(rows, wanted, holding, settings)
+    sets = _stored_sets(lined, wanted, holding)
+    verifier = Verifier(matrix_of(read_part(decided.sketches), "sketch"), sets, settings.threshold)
+    survivors = near_copies(shared, verifier, settings.threshold, known, again)
+    sets.files.close()
+    verdicts = give_verdicts(lined, survivors)
+    by_key = np.argsort(lined.documents.key)
+    write_part(decided.by_key, pa.table({"row": by_key}))
+    write_part(decided.kept, pa.table({"row": by_key[verdicts.verdict[by_key] == STAYS]}))
+    write_part(decided.removed, removed_table(verdicts, lined, signatures))
+    fault_point("dedup.decided")
 
-    verdicts = give_verdicts(lined, found, comparison, settings.threshold)
-    write_part(shared.decisions, explain(verdicts, tables))
+
+def _sketches(signatures: Sequence[Path], places: NDArray[np.int32], permutations: int) -> NDArray[np.uint8]:
+    """The sketches by place."""
+    found = np.empty((int(np.count_nonzero(places >= 0)), permutations), np.uint8)
+    start = 0
+    for path in signatures:
+        sketch = matrix_of(read_part(path), "sketch")
+        here = places[start : start + len(sketch)]
+        found[here[here >= 0]] = sketch[here >= 0]
+        start += len(sketch)
+    return found
 
 
-def _verifier(
-    rows: NDArray[np.int64], wanted: NDArray[np.bool_], holding: Sequence[Piece], settings: DedupSettings
-) -> Verifier:
-    """The comparison of the documents with these rows: their sketches in memory, their shingle sets mapped."""
+def _known(
+    lined: LineUp, places: NDArray[np.int32], shared: Buckets, before: Before | None
+) -> tuple[Survivors, NDArray[np.bool_]]:
+    """The verdicts that still hold since the last time, by place, and the places that are decided now."""
+    count = len(lined.compared)
+    keeper, jaccard = np.full(count, -1, np.int64), np.zeros(count)
+    old = None if before is None else unchanged(read_documents(before.index), lined.documents, lined.marked)
+    if before is None or old is None:
+        return Survivors(keeper, jaccard), np.ones(count, bool)
+    again = reached(shared, ~old[lined.compared])
+    say(f"dedup: {np.count_nonzero(again):,} of {count:,} documents are new or connected with one that is")
+    table = read_parquet(before.duplicates, DUPLICATES, ["removed", "keeper", "jaccard", "why"])
+    table = table.filter(pc.equal(table["why"], str(OUTCOME[NEAR])))
+    by_key = np.argsort(lined.documents.key)
+    ordered = lined.documents.key[by_key]
+    removed, kept = (places[by_key[np.searchsorted(ordered, column(table, name))]] for name in ("removed", "keeper"))
+    holds = (removed >= 0) & ~again[removed]
+    keeper[removed[holds]] = kept[holds]
+    jaccard[removed[holds]] = column(table, "jaccard")[holds]
+    return Survivors(keeper, jaccard), again
+
+
+def _stored_sets(lined: LineUp, wanted: NDArray[np.bool_], holding: Sequence[Piece]) -> StoredSets:
+    """The shingle sets of the wanted documents, by place."""
     starts = np.asarray([piece.start for piece in holding], np.int64)
-    part = np.searchsorted(starts, rows, "right").astype(np.int32) - 1
-    sketches = np.empty((len(rows), settings.permutations), np.uint8)
-    place = np.empty(len(rows), np.int64)
-    sets = []
-    for number, piece in enumerate(holding):
-        here = part == number
-        inside = rows[here] - piece.start
-        sketches[here] = matrix_of(read_part(piece.signatures), "sketch")[inside]
-        # A set's place in its part: how many wanted rows of the piece come before it.
-        place[here] = np.searchsorted(np.flatnonzero(wanted[piece.start : piece.start + piece.rows]), inside)
-        sets.append(lists_of(read_part(piece.sets), "set"))
-    return Verifier(sketches, StoredSets(sets, part, place), settings.threshold)
+    file = (np.searchsorted(starts, lined.compared, "right") - 1).astype(np.int32)
+    before: NDArray[np.int64] = np.cumsum(wanted) - wanted  # wanted rows before each
+    place = before[lined.compared]
+    if holding:
+        place -= before[starts][file]
+    return StoredSets(ListFiles([piece.sets for piece in holding], "set"), file, place)
 
 
-def _each(
+def each(
     engine: Engine, label: str, function: Callable[[T], None], elements: Sequence[T], results: Sequence[Path]
 ) -> None:
     """Run `function` on the elements whose result is not there yet, with no more workers than elements."""
@@ -235,63 +263,44 @@ class _Sign:
     """Step 1: the signatures of a piece."""
 
     settings: DedupSettings
+    permutations: Permutations
+    known: Callable[..., tuple[NDArray[np.bool_], NDArray[np.int32], NDArray[np.uint8]]] | None
 
     def __call__(self, piece: Piece) -> None:
-        write_part(piece.signatures, sign(piece.read(COLUMNS), self.settings))
+        found = [sign(batch, self.settings, self.permutations, self.known) for batch in piece.batches(COLUMNS)]
+        if not found:  # a file without rows
+            found = [sign(piece.read(COLUMNS), self.settings, self.permutations)]
+        write_part(piece.signatures, pa.concat_tables(found))
         fault_point("dedup.signed")
 
 
 @dataclass(frozen=True)
 class _Match:
-    """Step 2: the buckets of one band, from that one column of every piece's signatures."""
+    """Step 2: the buckets of one band."""
 
-    shared: Shared
+    sketches: Path
+    rows: int
 
     def __call__(self, band: Band) -> None:
-        place = column(read_part(self.shared.places), "place")
-        ordered = np.empty(int(np.count_nonzero(place >= 0)), np.uint64)
-        start = 0
-        for path in self.shared.signatures:
-            hashes = column(read_part(path), band_column(band.number))
-            here = place[start : start + len(hashes)]
-            ordered[here[here >= 0]] = hashes[here >= 0]
-            start += len(hashes)
-        found = buckets(ordered)
+        found = buckets(band_hashes(matrix_of(read_part(self.sketches), "sketch"), self.rows, band.number))
         write_part(band.buckets, pa.table({"bucket": lists(found.offsets, found.members)}))
+        fault_point("dedup.matched")
 
 
 @dataclass(frozen=True)
 class _Collect:
     """Step 3: the shingle sets of those documents of a piece that share a bucket with another."""
 
-    shared: Shared
+    wanted: Path
     size: int
 
     def __call__(self, piece: Piece) -> None:
-        wanted = read_part(self.shared.wanted)["wanted"].slice(piece.start, piece.rows)
-        texts: list[str] = piece.read(["text"]).filter(wanted)["text"].to_pylist()
-        found = shingle_sets(texts, self.size)
-        write_part(piece.sets, pa.table({"set": lists(found.offsets, found.hashes)}))
-
-
-@dataclass(frozen=True)
-class _Rewrite:
-    """Step 5: of one piece the documents that stay, the outcomes of the others, and why."""
-
-    shared: Shared
-
-    def __call__(self, piece: Piece) -> None:
-        decisions = read_part(self.shared.decisions).slice(piece.start, piece.rows)
-        documents = piece.read(DOCUMENTS.names)
-        stays = pc.equal(decisions["verdict"], STAYS)
-        write_parquet(piece.clean, _by_key(documents.filter(stays)), DOCUMENTS)
-        goes = pc.invert(stays)
-        removed, why = documents.select(["key", "url"]).filter(goes), decisions.filter(goes)
-        write_parquet(piece.outcomes, _by_key(outcome_rows(removed, why)), OUTCOMES)
-        write_parquet(piece.duplicates, duplicate_rows(removed, why), DUPLICATES)
-
-
-def _by_key(table: pa.Table) -> pa.Table:
-    """Rows by key; documents/ is sorted already, and then nothing is moved."""
-    key = column(table, "key")
-    return table if bool(np.all(key[1:] >= key[:-1])) else table.sort_by("key")
+        wanted = read_part(self.wanted)["wanted"].slice(piece.start, piece.rows)
+        found, start = [], 0
+        for batch in piece.batches(["text"]):
+            mine = batch.filter(wanted.slice(start, len(batch)))
+            sets = shingle_sets(Texts.of(mine["text"]), self.size)
+            found.append(pa.table({"set": lists(sets.offsets, sets.hashes)}))
+            start += len(batch)
+        write_part(piece.sets, pa.concat_tables(found))
+        fault_point("dedup.collected")

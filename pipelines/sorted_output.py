@@ -36,25 +36,25 @@ class SortedOutput:
 
 @dataclass(frozen=True)
 class _Slice:
-    """One output file: the rows from `skip` on, `rows` of them, among those with low <= key <= high."""
+    """One output file: the rows from `skip` on, `rows` of them, among those of `parts` with low <= key <= high."""
 
     path: Path
     low: int
     high: int
     skip: int
     rows: int
+    parts: tuple[Path, ...]
 
 
 @dataclass(frozen=True)
 class _WriteSlice:
-    parts: tuple[Path, ...]
     schema: pa.Schema
 
     def __call__(self, piece: _Slice) -> None:
         record = _record(piece.path)
         if record.exists() and piece.path.exists():
             return
-        tables = [read_key_range(part, self.schema, piece.low, piece.high) for part in self.parts]
+        tables = [read_key_range(part, self.schema, piece.low, piece.high) for part in piece.parts]
         table = total_order(pa.concat_tables([self.schema.empty_table(), *tables]))
         write_parquet(piece.path, table.slice(piece.skip, piece.rows), self.schema)
         write_json(record, file_sha256(piece.path))
@@ -79,7 +79,10 @@ def sorted_output(
         Files in key order; rows of one key stand in the order of their other columns, so the bytes do not depend on
         how the rows lay in the parts. Without rows there is one empty file.
     """
-    keys = np.sort(np.concatenate([np.empty(0, np.uint64), *(_keys(part, schema) for part in parts)]))
+    keys_of = [_keys(part, schema) for part in parts]
+    ranges = [(part, int(own[0]), int(own[-1])) for part, own in zip(parts, keys_of, strict=True) if len(own)]
+    keys = np.sort(np.concatenate([np.empty(0, np.uint64), *keys_of]))
+    del keys_of
     # Named by what they are made of: parts have content-addressed names themselves.
     made_of = [pattern, rows_per_file, sorted(str(part.relative_to(run.corpus)) for part in parts), len(keys)]
     pieces = []
@@ -87,10 +90,11 @@ def sorted_output(
         rows = keys[start : start + rows_per_file]
         low, high = (int(rows[0]), int(rows[-1])) if len(rows) else (0, 0)
         skip = start - int(np.searchsorted(keys, np.uint64(low), "left")) if len(rows) else 0
-        pieces.append(_Slice(run.part("out", *made_of, number), low, high, skip, len(rows)))
+        holding = tuple(part for part, first, last in ranges if first <= high and last >= low)
+        pieces.append(_Slice(run.part("out", *made_of, number), low, high, skip, len(rows), holding))
     engine.each(
         label,
-        _WriteSlice(tuple(parts), schema),
+        _WriteSlice(schema),
         pieces,
         unit="files",
         made=lambda: sum(_record(piece.path).exists() for piece in pieces),

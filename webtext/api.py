@@ -37,6 +37,7 @@ from webtext.folder import SECTIONS, CorpusFolder
 from webtext.reports import StageReport, Status
 
 if TYPE_CHECKING:
+    from webtext.tracing import Trace
     from webtext.train.trainer import TrainReport
 
 Paths = Sequence[str | os.PathLike[str]]
@@ -46,12 +47,15 @@ class Corpus(CorpusFolder):
     """A corpus folder, with its steps. See `CorpusFolder` for how it is opened.
 
     Every step takes settings of its section of webtext.toml as keywords; those that shape content are written there.
+    `engine` takes settings of the section [engine], such as {"name": "dask", "address": "tcp://…"}: where the work is
+    done, for this call.
     """
 
     def links(
         self,
         *sources: str | os.PathLike[str],
         workers: int | None = None,
+        engine: Mapping[str, object] | None = None,
         redo: bool = False,
         accept_loss: bool = False,
         **settings: object,
@@ -60,23 +64,24 @@ class Corpus(CorpusFolder):
 
         Sources add up: with one more dump only that one is read, and the result equals reading all at once.
         """
-        with self._writing("links", settings, Stage.LINKS) as wanted, needs("crawl"):
+        with self._writing("links", settings, Stage.LINKS, engine=engine) as wanted, needs("crawl"):
             from webtext.crawler.reddit.dumps import find_sources
-            from webtext.pipelines.engine import Engine
+            from webtext.pipelines.engines import choose_engine
             from webtext.pipelines.links import RULES, links_inputs, make_links
 
             if not sources:
                 hint = "name at least one dump: webtext links CORPUS SOURCE…"
                 standing = self._standing(Stage.LINKS, wanted, RULES, redo=redo, hint=hint)
                 return StageReport.of(standing, made=False)
-            dumps = find_sources([Path(source) for source in sources])
+            here = Path if wanted.engine.name == "local" else Path.absolute
+            dumps = find_sources([here(Path(source)) for source in sources])
             roll_forward(self.path, Stage.LINKS)
             previous = None if redo else stage_manifest(self.path, Stage.LINKS)
             run = self._begin(Stage.LINKS, wanted, RULES, links_inputs(dumps, previous), settings, redo=redo)
             if run.done:
                 return _nothing(run)
-            engine = Engine(workers or _cores(), self.path)
-            return _made(make_links(run, dumps, wanted.links, engine=engine, accept_loss=accept_loss, redo=redo))
+            on = choose_engine(wanted.engine, workers, self.path)
+            return _made(make_links(run, dumps, wanted.links, engine=on, accept_loss=accept_loss, redo=redo))
 
     def crawl(
         self,
@@ -126,13 +131,19 @@ class Corpus(CorpusFolder):
             return _made(manifest)
 
     def extract(
-        self, *, workers: int | None = None, redo: bool = False, accept_loss: bool = False, **settings: object
+        self,
+        *,
+        workers: int | None = None,
+        engine: Mapping[str, object] | None = None,
+        redo: bool = False,
+        accept_loss: bool = False,
+        **settings: object,
     ) -> StageReport:
         """Take the main text of every page: `pages/` to `documents/`."""
-        with self._writing("extract", settings, Stage.DOCUMENTS) as wanted, needs("crawl"):
+        with self._writing("extract", settings, Stage.DOCUMENTS, engine=engine) as wanted, needs("crawl"):
             from webtext.crawler.fetch.crawl import verify_pages
             from webtext.crawler.text.rules import RULES
-            from webtext.pipelines.engine import Engine
+            from webtext.pipelines.engines import choose_engine
             from webtext.pipelines.extract import make_documents
 
             pages = self._finished(Stage.PAGES)
@@ -142,38 +153,42 @@ class Corpus(CorpusFolder):
             if run.done:
                 return _nothing(run)
             verify_pages(self.path, pages)
-            engine = Engine(workers or _cores(), self.path)
             manifest = make_documents(
                 run,
                 self.path,
                 self._files(links, "links/part-"),
                 wanted.extract,
-                engine=engine,
+                engine=choose_engine(wanted.engine, workers, self.path),
                 accept_loss=accept_loss,
             )
             return _made(manifest)
 
     def dedup(
-        self, *, workers: int | None = None, redo: bool = False, accept_loss: bool = False, **settings: object
+        self,
+        *,
+        workers: int | None = None,
+        engine: Mapping[str, object] | None = None,
+        redo: bool = False,
+        accept_loss: bool = False,
+        **settings: object,
     ) -> StageReport:
         """Remove copies: `documents/` to `clean/`, each removal with the document that stays."""
-        with self._writing("dedup", settings, Stage.CLEAN) as wanted, needs("dedup"):
+        with self._writing("dedup", settings, Stage.CLEAN, engine=engine) as wanted, needs("dedup"):
             from webtext.dedup.rules import RULES
             from webtext.pipelines.dedup import make_clean
-            from webtext.pipelines.engine import Engine
+            from webtext.pipelines.engines import choose_engine
 
             source = self._finished(Stage.DOCUMENTS)
             inputs = {"documents": source.identity}
             run = self._begin(Stage.CLEAN, wanted, RULES, inputs, settings, redo=redo)
             if run.done:
                 return _nothing(run)
-            engine = Engine(workers or _cores(), self.path)
             manifest = make_clean(
                 run,
                 self.path,
                 self._files(source, "documents/part-"),
                 wanted.dedup,
-                engine=engine,
+                engine=choose_engine(wanted.engine, workers, self.path),
                 accept_loss=accept_loss,
             )
             return _made(manifest)
@@ -182,6 +197,7 @@ class Corpus(CorpusFolder):
         self,
         *,
         workers: int | None = None,
+        engine: Mapping[str, object] | None = None,
         redo: bool = False,
         retrain: bool = False,
         accept_loss: bool = False,
@@ -194,8 +210,8 @@ class Corpus(CorpusFolder):
         """
         if settings.get("tokenizer", "train") not in ("train", "gpt2"):
             settings["tokenizer"] = str(Path(str(settings["tokenizer"])).expanduser().absolute())
-        with self._writing("tokenize", settings, Stage.SHARDS) as wanted, needs("tokenize"):
-            from webtext.pipelines.engine import Engine
+        with self._writing("tokenize", settings, Stage.SHARDS, engine=engine) as wanted, needs("tokenize"):
+            from webtext.pipelines.engines import choose_engine
             from webtext.pipelines.tokenize import RULES, make_shards
             from webtext.tokenize.choosing import stated
 
@@ -205,14 +221,13 @@ class Corpus(CorpusFolder):
             run = self._begin(Stage.SHARDS, wanted, RULES, inputs, settings, redo=redo or retrain, stated=said)
             if run.done:
                 return _nothing(run)
-            engine = Engine(workers or _cores(), self.path)
             manifest = make_shards(
                 run,
                 self.path,
                 self._files(source, "clean/part-"),
                 wanted.tokenize,
                 clean_identity=source.identity,
-                engine=engine,
+                engine=choose_engine(wanted.engine, workers, self.path),
                 accept_loss=accept_loss,
                 retrain=retrain,
             )
@@ -223,6 +238,7 @@ class Corpus(CorpusFolder):
         *sources: str | os.PathLike[str],
         replay: Paths = (),
         workers: int | None = None,
+        engine: Mapping[str, object] | None = None,
         accept_loss: bool = False,
         settings: Mapping[str, Mapping[str, object]] | None = None,
     ) -> list[StageReport]:
@@ -235,27 +251,32 @@ class Corpus(CorpusFolder):
         for section in given:
             if section not in SECTIONS.values():
                 raise UsageError(f"build has no section {section!r}", hint=f"one of {', '.join(SECTIONS.values())}")
-        self._check_early(given, replay)
+        self._check_early(given, replay, engine)
         common: dict[str, Any] = {"accept_loss": accept_loss}
+        piped: dict[str, Any] = {**common, "workers": workers, "engine": engine}
         return [
-            self.links(*sources, workers=workers, **common, **given.get("links", {})),
+            self.links(*sources, **piped, **given.get("links", {})),
             self.crawl(replay=replay, **common, **given.get("crawl", {})),
-            self.extract(workers=workers, **common, **given.get("extract", {})),
-            self.dedup(workers=workers, **common, **given.get("dedup", {})),
-            self.tokenize(workers=workers, **common, **given.get("tokenize", {})),
+            self.extract(**piped, **given.get("extract", {})),
+            self.dedup(**piped, **given.get("dedup", {})),
+            self.tokenize(**piped, **given.get("tokenize", {})),
         ]
 
-    def _check_early(self, given: Mapping[str, Mapping[str, Any]], replay: Paths) -> None:
+    def _check_early(
+        self, given: Mapping[str, Mapping[str, Any]], replay: Paths, engine: Mapping[str, object] | None
+    ) -> None:
         """Find at once what a later stage would refuse only after hours."""
-        settings = self.settings
+        settings = self.settings.with_values("engine", engine or {}, where="webtext build")
         for section, values in given.items():
             settings = settings.with_values(section, values, where="webtext build")
         for path in replay:
             with os_errors(path), Path(path).open("rb"):
                 pass
         with needs("tokenize"):
+            from webtext.pipelines.engines import choose_engine
             from webtext.tokenize.choosing import stated
         stated(settings.tokenize, stage_manifest(self.path, Stage.SHARDS))
+        choose_engine(settings.engine, None, self.path.absolute())
 
     def train(self, *, run: str = "default", preset: str | None = None, **options: Any) -> TrainReport:
         """Train a GPT-2 on the shards: `shards/` to `runs/RUN/`. Goes on from the run's last checkpoint.
@@ -292,6 +313,20 @@ class Corpus(CorpusFolder):
             from webtext.train.generation import generate, latest_checkpoint
             from webtext.train.runs import run_folder
         return generate(latest_checkpoint(run_folder(self.path, run)), prompt, **options)
+
+    def trace(self, url: str | None = None, *, key: str | None = None, diff: bool = False) -> Trace:
+        """The whole way of one link, by its address (in any spelling) or its key (16 hex digits).
+
+        Args:
+            diff: where it was removed as a copy (or another for it), also what differs between the two.
+        """
+        if (url is None) == (key is None):
+            raise UsageError("trace takes an address or a key")
+        with needs("crawl"), os_errors(self.path):
+            from webtext.trace_address import trace_address, trace_key_text, with_diff
+
+            found = trace_address(self.path, url) if url is not None else trace_key_text(self.path, str(key))
+            return with_diff(self.path, found) if diff else found
 
     def status(self) -> Status:
         """The stages with their balance, the fingerprint, the runs, and who writes to the corpus now."""
@@ -330,7 +365,3 @@ def _nothing(run: StageRun) -> StageReport:
     assert run.previous is not None
     say(f"{run.stage}: already done, nothing to do ({run.previous.rows_out:,} rows)")
     return StageReport.of(run.previous, made=False)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

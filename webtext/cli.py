@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from webtext.commands import evaluation, folders, models, stages
+from webtext.commands import evaluation, folders, models, stages, trace
 from webtext.corpus.errors import WebtextError
 
 app = typer.Typer(
@@ -28,7 +28,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for _group in (folders.commands, stages.commands, models.commands, evaluation.commands):
+for _group in (folders.commands, stages.commands, models.commands, trace.commands, evaluation.commands):
     app.add_typer(_group)
 
 

@@ -68,15 +68,26 @@ class CorpusFolder:
 
     @contextmanager
     def _writing(
-        self, command: str, flags: Mapping[str, object], stage: Stage, *, raising: bool = True
+        self,
+        command: str,
+        flags: Mapping[str, object],
+        stage: Stage,
+        *,
+        raising: bool = True,
+        engine: Mapping[str, object] | None = None,
     ) -> Iterator[Settings]:
-        """Hold the lock and catch the stop signals; give the settings with `flags` over them."""
+        """Hold the lock and catch the stop signals; give the settings with `flags` and `engine` over them."""
         config = self.path / CONFIG_NAME
         with corpus_lock(self.path, command), stop_signals(raising=raising) as stop, os_errors(self.path):
             self._stop: Stop = stop
             before = config.read_bytes()
             try:
-                yield self.settings.with_values(SECTIONS[stage], flags, where=f"webtext {command}")
+                where = f"webtext {command}"
+                wanted = self.settings.with_values(SECTIONS[stage], flags, where=where)
+                wanted = wanted.with_values("engine", engine or {}, where=where)
+                if wanted.engine.name != "local":  # paths travel to machines with other working directories
+                    self.path = self.path.absolute()
+                yield wanted
             except (UsageError, ChangedSettings):
                 if config.read_bytes() != before:  # the stage itself refused what `_begin` had stored
                     write_bytes(config, before)

@@ -13,6 +13,7 @@ import pytest
 from webtext.corpus.errors import DamagedFile, WebtextError
 from webtext.corpus.faults import InjectedFault
 from webtext.corpus.files import (
+    ROW_GROUP_ROWS,
     atomic,
     canonical_json,
     file_sha256,
@@ -24,6 +25,7 @@ from webtext.corpus.files import (
     write_bytes,
     write_json,
     write_parquet,
+    write_parquet_groups,
 )
 from webtext.corpus.schemas import DOCUMENTS, DUPLICATES, LINKS, OUTCOMES
 
@@ -141,3 +143,21 @@ def test_every_schema_survives_the_file(tmp_path: Path, schema: pa.Schema) -> No
     path = tmp_path / "empty.parquet"
     write_parquet(path, schema.empty_table(), schema)
     assert read_parquet(path, schema).schema.equals(schema)
+
+
+@pytest.mark.parametrize("rows", [0, 5, 8_192, 8_193, 20_000])
+def test_row_groups_written_one_after_the_other_are_the_bytes_of_the_whole(tmp_path: Path, rows: int) -> None:
+    schema = pa.schema([pa.field("key", pa.uint64(), nullable=False), pa.field("text", pa.large_string())])
+    texts = [None if number % 7 == 0 else f"text {number % 1_000}" * (number % 5) for number in range(rows)]
+    table = pa.table({"key": range(rows), "text": texts}, schema)
+    write_parquet(tmp_path / "whole.parquet", table, schema)
+    groups = (table.slice(start, ROW_GROUP_ROWS) for start in range(0, rows, ROW_GROUP_ROWS))
+    write_parquet_groups(tmp_path / "groups.parquet", groups, schema)
+    assert (tmp_path / "groups.parquet").read_bytes() == (tmp_path / "whole.parquet").read_bytes()
+
+
+def test_a_row_group_of_another_size_is_refused_and_leaves_no_file(tmp_path: Path) -> None:
+    table = pa.table({"key": [1, 2]}, pa.schema([pa.field("key", pa.int64())]))
+    with pytest.raises(ValueError, match="row group of 2 rows"):
+        write_parquet_groups(tmp_path / "groups.parquet", [table, table], table.schema)
+    assert not list(tmp_path.iterdir())

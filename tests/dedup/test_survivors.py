@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from webtext.dedup.bands import Buckets
-from webtext.dedup.survivors import Ints, decide, decide_reference, priority
+from webtext.dedup.survivors import FULL, Ints, decide, decide_reference, priority
 from webtext.dedup.verify import jaccard_reference
 
 
@@ -39,9 +38,13 @@ def buckets_of(groups: Sequence[Sequence[int]]) -> Buckets:
 
 
 def fates(
-    shingles: Sequence[set[int]], groups: Sequence[Sequence[int]], threshold: float, budget: int = 1 << 20
+    shingles: Sequence[set[int]],
+    groups: Sequence[Sequence[int]],
+    threshold: float,
+    budget: int = 1 << 20,
+    full: int = 1 << 20,
 ) -> list[tuple[int, float] | None]:
-    found = decide(len(shingles), buckets_of(groups), Sets(shingles), threshold, pairs_at_once=budget)
+    found = decide(len(shingles), buckets_of(groups), Sets(shingles), threshold, full=full, pairs_at_once=budget)
     pairs = zip(found.keeper.tolist(), found.jaccard.tolist(), strict=True)
     return [None if keeper < 0 else (keeper, similarity) for keeper, similarity in pairs]
 
@@ -55,24 +58,24 @@ def fates(
     ),
     st.sampled_from([0.3, 0.5, 0.7, 1.0]),
     st.sampled_from([1, 2, 5, 1000]),
+    st.sampled_from([1, 2, 3, 1000]),
 )
 def test_the_walk_decides_as_the_reference_does_whatever_the_budget(
-    case: tuple[list[set[int]], list[list[int]]], threshold: float, budget: int
+    case: tuple[list[set[int]], list[list[int]]], threshold: float, budget: int, full: int
 ) -> None:
     shingles, groups = case
     groups = groups if shingles else []
-    candidates = {pair for group in groups for pair in combinations(sorted(set(group)), 2)}
-    assert fates(shingles, groups, threshold, budget) == decide_reference(shingles, candidates, threshold)
+    assert fates(shingles, groups, threshold, budget, full) == decide_reference(shingles, groups, threshold, full)
 
 
+@pytest.mark.parametrize("full", [1, 7, 20, 1_000])
 @pytest.mark.parametrize("budget", [1, 3, 50, 10_000])
-def test_hundreds_of_documents_in_overlapping_clusters_are_decided_as_in_the_reference(budget: int) -> None:
+def test_hundreds_of_documents_in_overlapping_clusters_are_decided_as_in_the_reference(budget: int, full: int) -> None:
     random = np.random.RandomState(4)
     shingles = [set(random.randint(0, 12, 6).tolist()) | {int(random.randint(3)) + 20} for _ in range(300)]
     groups = [np.flatnonzero(random.randint(0, 4, 300) == 0).tolist() for _ in range(5)]
-    candidates = {pair for group in groups for pair in combinations(group, 2)}
-    found = fates(shingles, groups, 0.5, budget)
-    assert found == decide_reference(shingles, candidates, 0.5)
+    found = fates(shingles, groups, 0.5, budget, full)
+    assert found == decide_reference(shingles, groups, 0.5, full)
     assert 20 < sum(fate is not None for fate in found) < 290
 
 
@@ -107,14 +110,22 @@ def test_a_giant_cluster_costs_a_comparison_a_document_not_one_a_pair() -> None:
     assert comparison.compared == count - 1
 
 
-def test_a_giant_bucket_of_documents_that_all_stay_leaves_out_no_pair() -> None:
+def test_a_bucket_of_documents_that_all_stay_leaves_out_no_pair_until_it_is_full() -> None:
     count = 300
     shingles = [{number, -1} for number in range(count)]
     shingles[-1] = set(shingles[170])
-    comparison = Sets(shingles)
-    found = decide(count, buckets_of([range(count)] * 2), comparison, 0.7, pairs_at_once=500)
-    assert found.keeper.tolist() == [*[-1] * (count - 1), 170]
-    assert comparison.compared == count * (count - 1) / 2
+    for full, keeper, compared in ((300, 170, 300 * 299 / 2), (171, 170, 171 * 170 / 2 + 171 * 129), (170, -1, None)):
+        comparison = Sets(shingles)
+        found = decide(count, buckets_of([range(count)] * 2), comparison, 0.7, full=full, pairs_at_once=500)
+        assert found.keeper.tolist() == [*[-1] * (count - 1), keeper]
+        assert compared in (comparison.compared, None)
+
+
+def test_a_full_bucket_costs_a_bounded_number_of_comparisons_a_document() -> None:
+    count = 5_000
+    comparison = Sets([{number, -1} for number in range(count)])
+    decide(count, buckets_of([range(count)]), comparison, 0.7)
+    assert comparison.compared <= FULL * count
 
 
 def test_karma_then_length_then_date_then_key_decide_the_order() -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from webtext.dedup.parts import ListFiles, lists, write_part
 from webtext.dedup.verify import (
     StoredSets,
     Verifier,
@@ -40,16 +44,16 @@ def test_jaccard_of_known_sets() -> None:
     assert jaccard(as_set([]), as_set([])) == 0  # no shingles, no near copy
 
 
-@pytest.mark.parametrize(("threshold", "least"), [(1.0, 128), (0.7, 64), (0.1, 0)])
+@pytest.mark.parametrize(("threshold", "least"), [(1.0, 128), (0.7, 75), (0.1, 3)])
 def test_a_sketch_must_agree_in_so_many_values(threshold: float, least: int) -> None:
     assert least_matches(threshold, 128) == least
 
 
 def test_a_sketch_rules_out_below_its_margin_and_not_at_it() -> None:
     base = np.zeros((3, 128), np.uint32)
-    base[1, :64] = 256 * 3  # equal in the lowest byte, so it counts as agreeing
-    base[1, 64:] = 1
-    base[2, :63], base[2, 63:] = 0, 1
+    base[1, :75] = 256 * 3  # equal in the lowest byte, so it counts as agreeing
+    base[1, 75:] = 1
+    base[2, :74], base[2, 74:] = 0, 1
     verifier = Verifier(sketches(base), {}, 0.7)  # type: ignore[arg-type]
     assert verifier.likely(numbers([0, 0]), numbers([1, 2])).tolist() == [True, False]
 
@@ -61,12 +65,12 @@ def test_the_verifier_gives_exact_similarities_and_skips_pairs_of_unlike_size() 
     assert found.tolist() == [0.8, 0.0, 0.8, 0.0]  # the second pair's 0.5 is below any match: 4 / 8 < 0.7
 
 
-def test_stored_sets_are_found_by_part_and_place() -> None:
-    parts = [
-        (numbers([0, 2, 2]), np.array([1, 2], np.uint64)),
-        (numbers([0, 3]), np.array([7, 8, 9], np.uint64)),
-    ]
-    stored = StoredSets(parts, np.array([1, 0, 0], np.int32), numbers([0, 0, 1]))
+def test_stored_sets_are_found_by_file_and_place(tmp_path: Path) -> None:
+    columns = [lists(numbers([0, 2, 2]), as_set([1, 2])), lists(numbers([0, 3]), as_set([7, 8, 9]))]
+    paths = [tmp_path / "one.arrow", tmp_path / "two.arrow"]
+    for path, values in zip(paths, columns, strict=True):
+        write_part(path, pa.table({"set": values}))
+    stored = StoredSets(ListFiles(paths, "set"), np.array([1, 0, 0], np.int32), numbers([0, 0, 1]))
     assert [stored[document].tolist() for document in range(3)] == [[7, 8, 9], [1, 2], []]
 
 

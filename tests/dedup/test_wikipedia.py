@@ -5,10 +5,14 @@ from __future__ import annotations
 import html
 import re
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from webtext.dedup.wikipedia import wikipedia_mark
+from webtext.dedup.wikipedia import possible_marks, wikipedia_mark
 
 BODY = "New Zealand is an island country in the south-western Pacific Ocean.\nIt has two main islands."
 
@@ -154,3 +158,44 @@ def test_of_the_real_pages_the_mirrors_have_a_mark_and_no_other_page(data: Path)
             if found and "wikipedia.org" not in url:
                 marked.add(url)
     assert marked == {f"http://encyclopedia-mirror.example/recorded-{number}" for number in range(4)}
+
+
+PIECES = (
+    "wiki",
+    "iki",
+    "ики",
+    "Википедии",
+    "wikipedia.org",
+    "WIKIPEDIA.ORG",
+    "Duck - Wikipedia",
+    " \u2013 Vikipedi",
+    "ü",
+    "x",
+    "\n",
+)
+
+
+@settings(deadline=None)  # a loaded machine is no failure
+@given(
+    st.lists(st.tuples(*[st.lists(st.sampled_from(PIECES), max_size=4).map("".join)] * 4, st.booleans()), max_size=5)
+)
+def test_documents_with_a_mark_are_never_ruled_out_beforehand(rows: list[tuple[str, str, str, str, bool]]) -> None:
+    documents = [
+        {"url": url, "final_url": final, "canonical": final if has else None, "title": title, "text": text}
+        for url, final, title, text, has in rows
+    ]
+    kinds = {"url": pa.string(), "final_url": pa.string(), "canonical": pa.string(), "title": pa.string()}
+    table = pa.Table.from_pylist(documents, pa.schema({**kinds, "text": pa.large_string()}))
+    possible = possible_marks(table).tolist()
+    for document, may in zip(documents, possible, strict=True):
+        assert may or not wikipedia_mark(**document)  # type: ignore[arg-type]
+    assert possible == [may_have_a_mark(document) for document in documents]
+
+
+def may_have_a_mark(document: dict[str, Any]) -> bool:
+    addresses = [document[name] or "" for name in ("url", "final_url", "canonical")]
+    return (
+        any("wikipedia.org" in address.lower() for address in addresses)
+        or any(dash in document["title"] for dash in "-\u2013\u2014")
+        or any(letters in document["text"] for letters in ("iki", "ики"))
+    )

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 import xxhash
 
+import webtext.dedup.signatures as signatures_module
 import webtext.pipelines.dedup as pipeline
 from webtext.corpus import faults
 from webtext.corpus.config import DedupSettings, shaping
@@ -24,7 +25,7 @@ from webtext.corpus.manifests import Manifest, verify_files
 from webtext.corpus.outcomes import LossAlarm, Stage
 from webtext.corpus.schemas import DOCUMENTS, DUPLICATES, OUTCOMES
 from webtext.corpus.stages import StageRun
-from webtext.dedup.bands import candidates_reference
+from webtext.dedup.bands import buckets_reference
 from webtext.dedup.minhash import Permutations, signature_reference
 from webtext.dedup.rules import RULES
 from webtext.dedup.shingles import shingles_reference
@@ -198,6 +199,7 @@ def test_no_documents_make_empty_files(tmp_path: Path) -> None:
     assert (manifest.rows_in, manifest.rows_out, manifest.outcomes) == (0, 0, {})
     assert sorted(manifest.files) == [
         "clean/duplicates.parquet",
+        "clean/index/part-00000.arrow",
         "clean/part-00000.parquet",
         "outcomes/clean-00000.parquet",
     ]
@@ -227,7 +229,8 @@ def test_the_stage_decides_as_the_references_do_one_after_the_other(tmp_path: Pa
     sets = [set(shingles_reference(row["text"], 5)) for row in long]
     permutations = Permutations.of(128, 1)
     signatures = [signature_reference([value >> 32 for value in found], permutations) for found in sets]
-    fates = decide_reference(sets, candidates_reference(signatures, 6), 0.7)
+    sketches = [[value & 0xFF for value in signature] for signature in signatures]
+    fates = decide_reference(sets, buckets_reference(sketches, DEFAULTS.band_rows), 0.7)
     wanted = {
         row["key"]: (long[fate[0]]["key"], fate[1]) for row, fate in zip(long, fates, strict=True) if fate is not None
     }
@@ -256,6 +259,17 @@ def test_row_groups_of_any_size_are_read(tmp_path: Path) -> None:
     assert clean(tmp_path / "two", [path]).identity == wanted.identity
 
 
+def test_documents_that_lie_in_no_order_give_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = mixed_corpus()
+    wanted = grow(tmp_path / "one", monkeypatch, rows)
+    random.Random(5).shuffle(rows)
+    paths = []
+    for number in range(3):
+        paths.append(tmp_path / f"two/documents/part-{number:05d}.parquet")
+        write_parquet(paths[-1], pa.Table.from_pylist(rows[number::3], DOCUMENTS), DOCUMENTS)
+    assert clean(tmp_path / "two", paths, inputs="last").identity == wanted.identity
+
+
 def test_the_number_of_workers_does_not_matter(tmp_path: Path) -> None:
     rows = mixed_corpus()
     manifest = clean(tmp_path / "one", store(tmp_path / "one", rows))
@@ -272,8 +286,90 @@ def test_more_documents_later_equal_all_at_once(tmp_path: Path) -> None:
     verify_files(tmp_path / "two", grown)
 
 
+def grow(corpus: Path, monkeypatch: pytest.MonkeyPatch, *generations: Sequence[dict[str, Any]]) -> Manifest:
+    """Make clean/ of each of the generations in turn, in this process without Beam."""
+    monkeypatch.setattr(Engine, "each", lambda self, label, function, elements, **_: [*map(function, elements)])
+    manifest = None
+    for number, rows in enumerate(generations):
+        last = number == len(generations) - 1
+        manifest = clean(corpus, store(corpus, rows), inputs="last" if last else str(number))
+    assert manifest is not None
+    return manifest
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_any_split_into_generations_equals_all_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    rows = mixed_corpus(seed, clusters=8)
+    at_once = grow(tmp_path / "one", monkeypatch, rows)
+    choice = random.Random(seed)
+    choice.shuffle(rows)
+    cuts = sorted(choice.sample(range(len(rows)), 3))
+    # The last generation also raises the karma of some older documents, as a new month of submissions does.
+    before = [{**row, "karma": choice.choice([row["karma"], row["karma"], 1])} for row in rows[: cuts[2]]]
+    grown = grow(tmp_path / "two", monkeypatch, before[: cuts[0]], before[: cuts[1]], before, rows)
+    assert grown.identity == at_once.identity
+    verify_files(tmp_path / "two", grown)
+
+
+def test_where_documents_went_or_changed_their_text_the_result_is_that_of_what_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = mixed_corpus(3)
+    other = [{**row, "text": words(99, 30)} if number == 4 else row for number, row in enumerate(rows)][2:]
+    at_once = grow(tmp_path / "one", monkeypatch, other)
+    assert grow(tmp_path / "two", monkeypatch, rows, other).identity == at_once.identity
+
+
+def test_a_corpus_that_grew_signs_and_collects_only_what_is_new_or_connected_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, other = words(1, 100), words(2, 100)
+    old = [document("a", base, karma=9), document("b", changed(base, 1, 2)), document("c", other)]
+    old += [document("d", changed(other, 2, 2), karma=4), document("e", words(3, 100))]
+    new = [document("f", changed(base, 3, 2), karma=5)]
+    seen: list[tuple[str, int]] = []
+    for module, name, real in (
+        (signatures_module, "_signed", signatures_module._signed),
+        (pipeline, "shingle_sets", pipeline.shingle_sets),
+    ):
+
+        def counted(texts: Any, *rest: Any, name: str = name, function: Any = real) -> Any:
+            seen.append((name, len(texts)))
+            return function(texts, *rest)
+
+        monkeypatch.setattr(module, name, counted)
+    grow(tmp_path, monkeypatch, old)
+    assert seen == [("_signed", 5), ("shingle_sets", 4)]
+    seen.clear()
+    manifest = clean(tmp_path, store(tmp_path, [*old, *new]), inputs="more")
+    assert seen == [("_signed", 1), ("shingle_sets", 3)]
+    assert manifest.rows_out == 3
+
+
+def test_an_index_that_was_changed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = mixed_corpus()
+    grow(tmp_path, monkeypatch, rows[:20])
+    path = tmp_path / "clean/index/part-00000.arrow"
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(DamagedFile, match=r"index/part-00000\.arrow"):
+        clean(tmp_path, store(tmp_path, rows), inputs="more")
+
+
 @pytest.mark.parametrize(
-    "point", ["dedup.signed:2", "files.written:3", "files.renamed:9", "files.renamed:30", "stage.parts:1"]
+    "point",
+    [
+        "dedup.signed:2",
+        "dedup.matched:7",
+        "dedup.collected:2",
+        "dedup.decided:1",
+        "dedup.written:2",
+        "files.written:3",
+        "files.renamed:9",
+        "files.renamed:36",
+        "stage.parts:1",
+    ],
 )
 def test_a_stage_that_stopped_goes_on_and_gives_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str

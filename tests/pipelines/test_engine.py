@@ -5,16 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import apache_beam as beam
 import psutil
 import pytest
 
 from webtext.corpus.errors import WebtextError
-from webtext.pipelines.engine import Engine, check_portable, guarded, spread
+from webtext.pipelines.engine import Engine
 
 
 @dataclass(frozen=True)
@@ -87,42 +85,3 @@ def test_a_killed_worker_ends_the_pipeline_with_a_message(tmp_path: Path) -> Non
             break
         time.sleep(0.1)
     assert left_over() == before
-
-
-def first(pair: tuple[int, Iterable[int]]) -> int:
-    return pair[0]
-
-
-def test_the_portable_subset_is_checked() -> None:
-    with beam.Pipeline("apache_beam.runners.portability.fn_api_runner.FnApiRunner") as pipeline:
-        grouped = spread(pipeline, "numbers", range(4)) | beam.Map(lambda x: (x % 2, x)) | beam.GroupByKey()
-        side = beam.pvalue.AsList(pipeline | "more" >> beam.Create([1, 2]))
-        _ = grouped | beam.Map(guarded(first)) | "sum" >> beam.Map(lambda x, more: x + sum(more), more=side)
-        check_portable(pipeline)
-
-
-@pytest.mark.parametrize("how", ["two terminals", "reshuffle", "window", "finish_bundle", "tags", "sink"])
-def test_what_is_not_portable_is_refused(how: str, tmp_path: Path) -> None:
-    class Finishing(beam.DoFn):  # type: ignore[misc,unused-ignore]
-        def process(self, element: int) -> Iterable[int]:
-            yield element
-
-        def finish_bundle(self) -> None:
-            pass
-
-    pipeline = beam.Pipeline("apache_beam.runners.portability.fn_api_runner.FnApiRunner")
-    numbers = spread(pipeline, "numbers", range(4))
-    if how == "two terminals":
-        _ = numbers | "a" >> beam.Map(str), numbers | "b" >> beam.Map(str)
-    elif how == "reshuffle":
-        _ = numbers | beam.Reshuffle()
-    elif how == "window":
-        _ = numbers | beam.WindowInto(beam.window.FixedWindows(1))
-    elif how == "finish_bundle":
-        _ = numbers | beam.ParDo(Finishing())
-    elif how == "tags":
-        _ = numbers | beam.FlatMap(lambda x: [x]).with_outputs("odd", main="even")
-    else:
-        _ = numbers | beam.Map(str) | beam.io.WriteToText(str(tmp_path / "out"))
-    with pytest.raises(ValueError, match=r"portable|terminal"):
-        check_portable(pipeline)

@@ -18,6 +18,17 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON o
 Redo = Annotated[bool, typer.Option("--redo", help="Make the stage again, with the settings as they are now.")]
 AcceptLoss = Annotated[bool, typer.Option("--accept-loss", help="Go on although a stage dropped more than its limit.")]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes. Default: one a core.")]
+Engine = Annotated[
+    str | None,
+    typer.Option("--engine", help="local, dask, flink, spark, dataflow or portable. Default: webtext.toml's."),
+]
+Address = Annotated[
+    str | None, typer.Option("--address", help="Its scheduler, master or job service: tcp://HOST:8786 for dask.")
+]
+BeamOption = Annotated[
+    list[str] | None,
+    typer.Option("--beam-option", metavar="NAME=VALUE", help="An option of Beam's runner. May be repeated."),
+]
 Replay = Annotated[
     list[Path] | None,
     typer.Option(
@@ -55,6 +66,11 @@ def open_corpus(folder: Path, *, create: bool = True) -> Corpus:
 def given(**flags: Any) -> dict[str, Any]:
     """Only the flags that were given: the others are for webtext.toml to say."""
     return {name: value for name, value in flags.items() if value is not None}
+
+
+def engine_of(name: str | None, address: str | None, options: list[str] | None) -> dict[str, Any]:
+    """The settings of [engine] that were given."""
+    return given(name=name, address=address, options=options or None)
 
 
 def print_reports(reports: Sequence[StageReport], as_json: bool) -> None:

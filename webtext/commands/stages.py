@@ -8,8 +8,11 @@ import typer
 
 from webtext.commands.options import (
     AcceptLoss,
+    Address,
     AsJson,
+    BeamOption,
     Contact,
+    Engine,
     Folder,
     KarmaPolicy,
     Languages,
@@ -23,6 +26,7 @@ from webtext.commands.options import (
     Tokenizer,
     VocabSize,
     Workers,
+    engine_of,
     given,
     open_corpus,
     print_reports,
@@ -39,13 +43,19 @@ def links(
     karma_policy: KarmaPolicy = None,
     nsfw: Nsfw = None,
     workers: Workers = None,
+    engine: Engine = None,
+    address: Address = None,
+    beam_option: BeamOption = None,
     redo: Redo = False,
     accept_loss: AcceptLoss = False,
     as_json: AsJson = False,
 ) -> None:
     """Select the links of Reddit submissions with enough karma (links/)."""
     values = given(min_karma=min_karma, karma_policy=karma_policy, nsfw=nsfw)
-    report = open_corpus(corpus).links(*sources, workers=workers, redo=redo, accept_loss=accept_loss, **values)
+    on = engine_of(engine, address, beam_option)
+    report = open_corpus(corpus).links(
+        *sources, workers=workers, engine=on, redo=redo, accept_loss=accept_loss, **values
+    )
     print_reports([report], as_json)
 
 
@@ -76,13 +86,19 @@ def extract(
     min_words: MinWords = None,
     quality: Quality = None,
     workers: Workers = None,
+    engine: Engine = None,
+    address: Address = None,
+    beam_option: BeamOption = None,
     redo: Redo = False,
     accept_loss: AcceptLoss = False,
     as_json: AsJson = False,
 ) -> None:
     """Take the main text of each page (documents/)."""
     values = given(languages=language, min_words=min_words, quality=quality)
-    report = open_corpus(corpus, create=False).extract(workers=workers, redo=redo, accept_loss=accept_loss, **values)
+    on = engine_of(engine, address, beam_option)
+    report = open_corpus(corpus, create=False).extract(
+        workers=workers, engine=on, redo=redo, accept_loss=accept_loss, **values
+    )
     print_reports([report], as_json)
 
 
@@ -91,13 +107,19 @@ def dedup(
     corpus: Folder,
     threshold: Threshold = None,
     workers: Workers = None,
+    engine: Engine = None,
+    address: Address = None,
+    beam_option: BeamOption = None,
     redo: Redo = False,
     accept_loss: AcceptLoss = False,
     as_json: AsJson = False,
 ) -> None:
     """Remove copies and say of what (clean/)."""
     values = given(threshold=threshold)
-    report = open_corpus(corpus, create=False).dedup(workers=workers, redo=redo, accept_loss=accept_loss, **values)
+    on = engine_of(engine, address, beam_option)
+    report = open_corpus(corpus, create=False).dedup(
+        workers=workers, engine=on, redo=redo, accept_loss=accept_loss, **values
+    )
     print_reports([report], as_json)
 
 
@@ -107,6 +129,9 @@ def tokenize(
     tokenizer: Tokenizer = None,
     vocab_size: VocabSize = None,
     workers: Workers = None,
+    engine: Engine = None,
+    address: Address = None,
+    beam_option: BeamOption = None,
     redo: Redo = False,
     retrain_tokenizer: Annotated[
         bool, typer.Option("--retrain-tokenizer", help="Train anew instead of keeping the tokenizer.")
@@ -116,8 +141,9 @@ def tokenize(
 ) -> None:
     """Train or load a tokenizer and encode the documents (tokenizer/, shards/)."""
     values = given(tokenizer=tokenizer, vocab_size=vocab_size)
+    on = engine_of(engine, address, beam_option)
     report = open_corpus(corpus, create=False).tokenize(
-        workers=workers, redo=redo, retrain=retrain_tokenizer, accept_loss=accept_loss, **values
+        workers=workers, engine=on, redo=redo, retrain=retrain_tokenizer, accept_loss=accept_loss, **values
     )
     print_reports([report], as_json)
 
@@ -138,6 +164,9 @@ def build(
     tokenizer: Tokenizer = None,
     vocab_size: VocabSize = None,
     workers: Workers = None,
+    engine: Engine = None,
+    address: Address = None,
+    beam_option: BeamOption = None,
     accept_loss: AcceptLoss = False,
     as_json: AsJson = False,
 ) -> None:
@@ -149,7 +178,8 @@ def build(
         "dedup": given(threshold=threshold),
         "tokenize": given(tokenizer=tokenizer, vocab_size=vocab_size),
     }
+    on = engine_of(engine, address, beam_option)
     reports = open_corpus(corpus).build(
-        *(sources or ()), replay=replay or (), workers=workers, accept_loss=accept_loss, settings=settings
+        *(sources or ()), replay=replay or (), workers=workers, engine=on, accept_loss=accept_loss, settings=settings
     )
     print_reports(reports, as_json)
