@@ -8,7 +8,7 @@ ordinary ones / over all, and milliseconds a page of all:
     full cascade                  .935 / .831   40.1
     full, favor_recall            .921 / .810   25.9
     trafilatura's default         .932 / .829   38.7
-    fast recall and `rescue`      .938 / .843   27.5    (this file: .95 of the time of fast in one run)
+    fast recall and `rescue`      .938 / .843   29.4    (this file: 1.01 of fast in one run)
 
 All but the default without comments (with them .907 where without .910); tables stay (without them .903). Metadata
 would cost as much as the text again: title and canonical address are taken from the parsed head.
