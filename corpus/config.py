@@ -91,15 +91,54 @@ LANGUAGES = (
 """The languages of langdetect's profiles; `any` keeps all."""
 
 
+PRESETS = ("webtext", "openwebtext", "c4", "gopher", "fineweb")
+
+
 @dataclass(frozen=True)
 class ExtractSettings:
     """[extract]: what becomes a document."""
 
-    language: str = setting("en", "the language that stays, as langdetect names it", choices=LANGUAGES)
-    min_language_score: float = setting(0.8, "langdetect's least probability for it", low=0, high=1)
+    languages: tuple[str, ...] = setting(
+        ("en",), "the languages that stay, as langdetect names them; any keeps all", choices=LANGUAGES
+    )
+    min_language_score: float = setting(0.9, "langdetect's least probability for it", low=0, high=1)
     min_words: int = setting(40, "documents with fewer words are too short", low=0)
+    quality: tuple[str, ...] = setting(
+        ("webtext",), "sets of quality rules: those of the paper (none), of other corpora, or several", choices=PRESETS
+    )
     cpu_seconds: float = setting(10.0, "processor time one page may take", low=0.1, high=3_600)
     max_html: int = setting(5_000_000, "bytes of decoded HTML that are looked at", low=10_000)
+    openwebtext_min_tokens: int = setting(128, "pieces of GPT-2's pattern (Gokaslan and Cohen 2019)", low=0)
+    c4_min_sentences: int = setting(5, "sentences in lines that C4 keeps (Raffel et al. 2020, 2.2)", low=0)
+    c4_max_curly_brackets: int = setting(0, "curly brackets (Raffel et al. 2020, 2.2)", low=0)
+    c4_max_lorem_ipsum: int = setting(0, "times lorem ipsum (Raffel et al. 2020, 2.2)", low=0)
+    gopher_min_words: int = setting(50, "words (Rae et al. 2021, A1.1, and so below)", low=0)
+    gopher_max_words: int = setting(100_000, "words", low=0)
+    gopher_min_mean_word: float = setting(3.0, "mean length of a word", low=0)
+    gopher_max_mean_word: float = setting(10.0, "mean length of a word", low=0)
+    gopher_max_hashes: float = setting(0.1, "hash signs a word", low=0)
+    gopher_max_ellipses: float = setting(0.1, "ellipses a word", low=0)
+    gopher_max_bullet_lines: float = setting(0.9, "share of lines that begin with a bullet", low=0, high=1)
+    gopher_max_ellipsis_lines: float = setting(0.3, "share of lines that end with an ellipsis", low=0, high=1)
+    gopher_min_alphabetic_words: float = setting(0.8, "share of words with a letter", low=0, high=1)
+    gopher_min_stop_words: int = setting(2, "how many of: the be to of and that have with", low=0, high=8)
+    gopher_max_duplicate_lines: float = setting(0.3, "share of lines that came before (table A1)", low=0, high=1)
+    gopher_max_duplicate_paragraphs: float = setting(0.3, "share of paragraphs that came before", low=0, high=1)
+    gopher_max_duplicate_line_characters: float = setting(0.2, "share of characters in such lines", low=0, high=1)
+    gopher_max_duplicate_paragraph_characters: float = setting(0.2, "and in such paragraphs", low=0, high=1)
+    gopher_max_top_2grams: float = setting(0.2, "share of characters in the most frequent 2-gram", low=0)
+    gopher_max_top_3grams: float = setting(0.18, "in the most frequent 3-gram", low=0)
+    gopher_max_top_4grams: float = setting(0.16, "in the most frequent 4-gram", low=0)
+    gopher_max_duplicate_5grams: float = setting(0.15, "share of characters in 5-grams that came before", low=0, high=1)
+    gopher_max_duplicate_6grams: float = setting(0.14, "in 6-grams that came before", low=0, high=1)
+    gopher_max_duplicate_7grams: float = setting(0.13, "in 7-grams that came before", low=0, high=1)
+    gopher_max_duplicate_8grams: float = setting(0.12, "in 8-grams that came before", low=0, high=1)
+    gopher_max_duplicate_9grams: float = setting(0.11, "in 9-grams that came before", low=0, high=1)
+    gopher_max_duplicate_10grams: float = setting(0.1, "in 10-grams that came before", low=0, high=1)
+    fineweb_min_sentences: int = setting(5, "sentences, however lines end (Penedo et al. 2024, 3.6)", low=0)
+    fineweb_min_punctuated_lines: float = setting(0.12, "more than this share of lines ends with a mark", low=0, high=1)
+    fineweb_max_short_lines: float = setting(0.67, "less than this share has under 30 characters", low=0, high=1)
+    fineweb_max_duplicate_line_characters: float = setting(0.1, "less than this share in repeated lines", low=0, high=1)
 
 
 @dataclass(frozen=True)
@@ -264,6 +303,10 @@ def _check(current: Any, section: str, name: str, value: object, where: str) -> 
     if kind == tuple[str, ...]:
         if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
             raise UsageError(f"{label} is {value!r}; it takes a list of strings", where=where)
+        if metadata["choices"] and (not value or not set(value) <= set(metadata["choices"])):
+            raise UsageError(
+                f"{label} is {list(value)}; it takes some of {', '.join(metadata['choices'])}", where=where
+            )
         return tuple(str(item) for item in value)
     if type(value) is not kind:
         raise UsageError(f"{label} is {value!r}; it takes {_KINDS[kind]}", where=where)

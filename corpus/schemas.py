@@ -42,6 +42,26 @@ LINKS = pa.schema(
 )
 """links/: one row a kept link; `submissions` by (created, id)."""
 
+QUALITY = pa.struct(
+    [
+        *(
+            pa.field(name, pa.int32())
+            for name in ("tokens", "sentences", "c4_sentences", "curly_brackets", "lorem_ipsum", "stop_words")
+        ),
+        *(
+            pa.field(name, pa.float64())
+            for name in (
+                "mean_word_length", "hashes", "ellipses", "bullet_lines", "ellipsis_lines", "alphabetic_words",
+                "duplicate_lines", "duplicate_paragraphs", "duplicate_line_characters",
+                "duplicate_paragraph_characters", "top_2grams", "top_3grams", "top_4grams", "duplicate_5grams",
+                "duplicate_6grams", "duplicate_7grams", "duplicate_8grams", "duplicate_9grams", "duplicate_10grams",
+                "punctuated_lines", "short_lines",
+            )
+        ),
+    ]
+)  # fmt: skip
+"""Measures of a text, for the quality rules (`webtext.crawler.text.measures` says what they are)."""
+
 DOCUMENTS = pa.schema(
     [
         _field("key", pa.uint64()),
@@ -60,11 +80,12 @@ DOCUMENTS = pa.schema(
         _field("record_id", pa.string()),
         _field("characters", pa.int32()),
         _field("words", pa.int32()),
+        pa.field("quality", QUALITY),
     ]
 )
 """documents/ and clean/: one row a page's main text. `canonical` is the address the page names for itself,
-`source` says how it came in (crawl), `record_id` names its WARC record, `characters` and `words` are the quality
-measures."""
+`source` says how it came in (crawl), `record_id` names its WARC record, `characters`, `words` and `quality` are the
+measures of its text."""
 
 DUPLICATES = pa.schema(
     [

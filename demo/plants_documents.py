@@ -86,6 +86,36 @@ def _empty(web: DemoWeb) -> None:
         ),
     )
     web.plant(
+        "the teaser of an article that is sold is no document",
+        "paywall",
+        small(
+            "press.example",
+            "Harbour to close for the winter",
+            "The harbour will be closed for the whole winter, the council decided on Monday after a long debate about "
+            "what the new wall will cost, who is to pay for it, and whether the boats of the town can stay where they "
+            "are until the spring comes.",
+            "Subscribe to continue reading. Already a subscriber? Sign in.",
+        ),
+    )
+    closed = '<script type="application/ld+json">{"@type": "NewsArticle", "isAccessibleForFree": false}</script>'
+    web.plant(
+        "an article that is there in whole stays, although it says that it is sold",
+        DOCUMENT,
+        web.page("open.example", "/", head=closed),
+    )
+    web.plant(
+        "sixty words are enough for the paper and too few for OpenWebText's rule",
+        "quality",
+        small(
+            "note.example",
+            "A note on the lamp",
+            "The lamp of the old lighthouse was lit by hand until the year of the great storm. Since then a motor "
+            "does it, and nobody climbs the two hundred steps in the evening any more. The keeper, who had done so for "
+            "thirty years, now shows the tower to visitors and tells them about the ships that he has seen.",
+        ),
+        detail="openwebtext_min_tokens",
+    )
+    web.plant(
         "a consent dialogue is no document",
         "consent-wall",
         small(

@@ -39,6 +39,9 @@ CLOCK = "2025-02-01T12:00:00+00:00"
 
 PROMPT = "The function"
 
+QUALITY = "openwebtext"
+"""A set of rules that drops something here: the default, the paper's, drops nothing."""
+
 WORKERS = 2
 """Processes of a stage, and threads of the training: more take memory and have nothing to do here."""
 
@@ -145,8 +148,8 @@ def build_corpus(folder: Path, web: DemoWeb, size: Size) -> tuple[Corpus, Mappin
     with os_errors(folder / REQUESTS), server.running():
         show.note(f"for the demo alone, the names of its hosts lead to 127.0.0.1:{server.port}")
         corpus.crawl(delay=size.delay, _little_web=server.resolver_table(), _clock=CLOCK)
-    show.command("extract", path, "--workers", WORKERS)
-    corpus.extract(workers=WORKERS)
+    show.command("extract", path, "--quality", QUALITY, "--workers", WORKERS)
+    corpus.extract(quality=[QUALITY], workers=WORKERS)
     show.command("dedup", path, "--workers", WORKERS)
     corpus.dedup(workers=WORKERS)
     show.command("tokenize", path, "--vocab-size", size.vocab_size, "--workers", WORKERS)

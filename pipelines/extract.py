@@ -1,23 +1,28 @@
 """documents/: the fetched pages taken apart by the workers, each page once.
 
 The steps: decide which link owns a page that several lead to; keep what an earlier generation of the stage has
-extracted; cut the rest into parts of even size; extract them; sort. Text is only ever in a worker.
+extracted (where only quality rules have changed that is everything, judged anew); cut the rest into parts of even size;
+extract them; sort. Text is only ever in a worker.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from importlib.metadata import version
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import apache_beam as beam
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from webtext.corpus.config import ExtractSettings
-from webtext.corpus.files import read_parquet, write_parquet
+from webtext.corpus.files import read_json, read_parquet, write_parquet
 from webtext.corpus.manifests import Manifest
 from webtext.corpus.outcomes import Outcome, Stage
 from webtext.corpus.progress import say
@@ -25,9 +30,9 @@ from webtext.corpus.schemas import DOCUMENTS, LINKS, OUTCOMES
 from webtext.corpus.stages import StageRun
 from webtext.crawler.fetch.ledger import Ledger
 from webtext.crawler.fetch.ledger_file import LEDGER_NAME
-from webtext.crawler.text.earlier import REJECTED_PAGES, Division, all_fresh, divide
+from webtext.crawler.text.earlier import DECIDED_ANEW, REJECTED_PAGES, Division, all_fresh, divide
 from webtext.crawler.text.isolate import IsolatedExtractor
-from webtext.crawler.text.parts import Copy, Part, Rows, extractor_for, make_copy, make_part
+from webtext.crawler.text.parts import Copy, Files, Part, Rows, extractor_for, make_copy, make_part
 from webtext.crawler.text.plan import (
     LINK_COLUMNS,
     PLAN,
@@ -39,6 +44,7 @@ from webtext.crawler.text.plan import (
     rows_of,
     split_owned,
 )
+from webtext.crawler.text.quality import QUALITY_RULES, QUALITY_SETTINGS, rule_of
 from webtext.pipelines.engine import Engine, guarded, spread
 from webtext.pipelines.sorted_output import ROWS_PER_FILE, sorted_output
 
@@ -70,12 +76,13 @@ def make_documents(
     parts = list(_parts(run, division, engine.workers))
     copies = list(_copies(run, division))
 
-    engine.each("documents: keep", make_copy, copies)
+    engine.each("documents: keep", partial(make_copy, settings=settings), copies)
     _extract(engine, parts, settings, corpus / Stage.PAGES)
 
-    outcomes = [part.outcomes for part in parts]
-    outcomes += [_aside(run, "redirected", redirected), _aside(run, "rejected", division.outcomes)]
-    documents = [part.documents for part in parts] + [copy.documents for copy in copies]
+    made = [*(part.files for part in parts), *(copy.files for copy in copies)]
+    outcomes = [files.outcomes for files in made]
+    outcomes += [_known(run, "redirected", redirected), _known(run, "rejected", division.outcomes)]
+    documents = [files.documents for files in made]
     texts = sorted_output(
         engine, run, "documents: sort", documents, DOCUMENTS,
         pattern="documents/part-{:05d}.parquet", rows_per_file=ROWS_PER_FILE["documents"],
@@ -84,23 +91,41 @@ def make_documents(
         engine, run, "documents: sort outcomes", outcomes, OUTCOMES,
         pattern="outcomes/documents-{:05d}.parquet", rows_per_file=ROWS_PER_FILE["outcomes"],
     )  # fmt: skip
-    counts, rejected = _count(outcomes)
+    counts, rejected, broken = _count(outcomes)
+    files, hashes = {**texts.files, **ends.files}, {**texts.hashes, **ends.hashes}
+    if broken:
+        aside = sorted_output(
+            engine, run, "documents: sort aside", [files.aside for files in made], DOCUMENTS,
+            pattern="documents/aside-{:05d}.parquet", rows_per_file=ROWS_PER_FILE["documents"],
+        )  # fmt: skip
+        files, hashes = {**files, **aside.files}, {**hashes, **aside.hashes}
     places, _ = rows_of(plan, rejected)
-    tools = ("trafilatura", "lxml", "langdetect", "charset-normalizer")
     return run.publish(
-        {**texts.files, **ends.files},
-        {**texts.hashes, **ends.hashes},
+        files,
+        hashes,
         rows_in=plan.num_rows,
         rows_out=texts.rows,
         outcomes=counts,
-        facts={REJECTED_PAGES: pages_digest(plan.take(pa.array(places)))},
+        facts={
+            REJECTED_PAGES: pages_digest(plan.take(pa.array(places))),
+            **({QUALITY_RULES: dict(sorted(broken.items()))} if broken else {}),
+        },
         run={
             "workers": engine.workers,
             "extracted": division.fresh.num_rows,
-            **{name: version(name) for name in tools},
+            "language_audited": sum(read_json(part.audits) for part in parts),
+            **_tools(),
         },
         accept_loss=accept_loss,
     )
+
+
+def _tools() -> dict[str, str]:
+    found = {}
+    for name in ("trafilatura", "lxml", "langdetect", "langdetect_rs", "charset-normalizer"):
+        with contextlib.suppress(PackageNotFoundError):  # langdetect_rs is only for speed
+            found[name] = version(name)
+    return found
 
 
 def _read_links(paths: Sequence[Path]) -> pa.Table:
@@ -112,15 +137,20 @@ def _divide(run: StageRun, corpus: Path, plan: pa.Table, owned: pa.Table) -> Div
     previous = run.previous
     if (
         previous is None
-        or dict(previous.inputs) == dict(run.inputs)  # only --redo comes here so: make it all again
-        or dict(previous.settings) != dict(run.settings)
+        or _without_quality(previous.settings) != _without_quality(run.settings)
         or dict(previous.rules) != dict(run.rules)
+        # only --redo comes here so: make it all again
+        or (dict(previous.inputs) == dict(run.inputs) and dict(previous.settings) == dict(run.settings))
     ):
         return all_fresh(owned)
     division = divide(corpus, previous, plan, owned)
     if division.damaged:
         say(f"documents: {division.damaged} files of the earlier generation are damaged; their pages are read again")
     return division
+
+
+def _without_quality(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name not in QUALITY_SETTINGS}
 
 
 # -- parts -------------------------------------------------------------------------------------------------------------
@@ -130,15 +160,19 @@ def _parts(run: StageRun, division: Division, workers: int) -> Iterator[Part]:
     plan, rows = _plan_file(run, "fresh", division.fresh), division.fresh
     for start, size in cut_parts(numbers(rows["length"], np.int64), workers):
         content = made_of(rows.slice(start, size))
-        yield Part(Rows(plan, start, size), run.part("documents", content), run.part("outcomes", content))
+        yield Part(Rows(plan, start, size), _files(run, content), run.work / "timeouts")
 
 
 def _copies(run: StageRun, division: Division) -> Iterator[Copy]:
     plan = _plan_file(run, "kept", division.documents)
     for source in division.sources:
         content = made_of(division.documents.slice(source.start, source.rows))
-        path = run.part("kept", source.sha256, source.group, content)
-        yield Copy(Rows(plan, source.start, source.rows), source.path, source.group, path)
+        files = _files(run, [source.sha256, source.group, content])
+        yield Copy(Rows(plan, source.start, source.rows), source.path, source.group, files)
+
+
+def _files(run: StageRun, content: object) -> Files:
+    return Files(run.part("documents", content), run.part("aside", content), run.part("outcomes", content))
 
 
 def _plan_file(run: StageRun, kind: str, plan: pa.Table) -> Path:
@@ -148,7 +182,7 @@ def _plan_file(run: StageRun, kind: str, plan: pa.Table) -> Path:
     return path
 
 
-def _aside(run: StageRun, kind: str, rows: pa.Table) -> Path:
+def _known(run: StageRun, kind: str, rows: pa.Table) -> Path:
     """Outcomes that are known without reading a page, as a part."""
     earlier = run.previous.identity if run.previous is not None else None
     path = run.part(kind, dict(run.inputs), earlier)
@@ -156,24 +190,29 @@ def _aside(run: StageRun, kind: str, rows: pa.Table) -> Path:
     return path
 
 
-def _count(paths: Sequence[Path]) -> tuple[Counter[str], npt.NDArray[np.uint64]]:
-    """How many rows each outcome has, and the keys (sorted) of the pages that were looked at and rejected."""
+def _count(paths: Sequence[Path]) -> tuple[Counter[str], npt.NDArray[np.uint64], Counter[str]]:
+    """How many rows each outcome has, the keys (sorted) of the pages that were looked at and rejected, and how many
+    documents each quality rule dropped."""
     counts: Counter[str] = Counter()
+    broken: Counter[str] = Counter()
     keys = [np.empty(0, np.uint64)]
     for path in paths:
-        rows = read_parquet(path, OUTCOMES, ["key", "outcome"])
+        rows = read_parquet(path, OUTCOMES, ["key", "outcome", "detail"])
         found = rows["outcome"].to_pylist()
         counts.update(found)
-        looked_at = np.asarray([outcome != Outcome.DUPLICATE_REDIRECT for outcome in found], np.bool_)
+        if Outcome.QUALITY in found:
+            details = rows.filter(pc.equal(rows["outcome"], str(Outcome.QUALITY)))["detail"]
+            broken.update(rule_of(detail) for detail in details.to_pylist())
+        looked_at = np.asarray([outcome not in DECIDED_ANEW for outcome in found], np.bool_)
         keys.append(numbers(rows["key"], np.uint64)[looked_at])
-    return counts, np.sort(np.concatenate(keys))
+    return counts, np.sort(np.concatenate(keys)), broken
 
 
 # -- work of the workers -----------------------------------------------------------------------------------------------
 
 
 def _extract(engine: Engine, parts: Sequence[Part], settings: ExtractSettings, pages: Path) -> None:
-    waiting = [part for part in parts if not part.made]
+    waiting = [part for part in parts if not part.files.made]
     if not waiting:
         return
 
@@ -186,10 +225,10 @@ def _extract(engine: Engine, parts: Sequence[Part], settings: ExtractSettings, p
 
 
 def _made(parts: Sequence[Part]) -> Callable[[], int]:
-    sizes = {part.outcomes.name: part.rows.rows for part in parts}
+    sizes = {part.files.outcomes.name: part.rows.rows for part in parts}
 
     def count() -> int:
-        folder = parts[0].outcomes.parent
+        folder = parts[0].files.outcomes.parent
         return sum(sizes.get(path.name, 0) for path in folder.iterdir()) if folder.is_dir() else 0
 
     return count
@@ -214,7 +253,7 @@ class _ExtractParts(beam.DoFn):  # type: ignore[misc]  # Beam's classes have no 
             self._extractor = None
 
     def _make(self, part: Part) -> None:
-        if part.made:
+        if part.files.made:
             return
         if self._extractor is None:
             self._extractor = extractor_for(self._settings)

@@ -77,7 +77,11 @@ def _lines(status: Status) -> list[str]:
         if blank:
             lines[-1] += f"   ({stage.facts['lines']:,} lines, {blank:,} blank)"
         ranked = sorted(stage.outcomes.items(), key=lambda entry: (-entry[1], entry[0]))
-        lines += [f"  {outcome:<20} {count:>12,}" for outcome, count in ranked]
+        for outcome, count in ranked:
+            lines.append(f"  {outcome:<20} {count:>12,}")
+            if outcome == "quality":
+                rules = sorted(stage.facts.get("quality_rules", {}).items(), key=lambda entry: (-entry[1], entry[0]))
+                lines += [f"    {rule:<41} {dropped:>12,}" for rule, dropped in rules]
         lines.append(f"{'':<12} {stage.rows_out:>12,} out")
     for name, run in status.runs.items():
         lines += ["", f"run {name}: step {run['step']:,}, loss {run['loss']}"]

@@ -46,9 +46,10 @@ def main() -> None:
     end_with_parent(terms.parent)
     try:
         # What takes long to load comes before the first page's time begins.
-        from webtext.crawler.text import examine, language
+        from webtext.crawler.text import examine, language, rescue
 
         language.warm_up()
+        rescue.warm_up()
     except Exception as error:  # noqa: BLE001 - told to the parent, which tells the user
         _write(answers, encode_ready(f"{type(error).__name__}: {error}"))
         return
@@ -65,10 +66,14 @@ def main() -> None:
 def _answer(
     page: PageBytes, rules: TextRules, examine: Callable[[PageBytes, TextRules], Extracted | Rejection]
 ) -> Answer:
+    from webtext.crawler.text.language import LanguageDisagreement
+
     try:
         found = examine(page, rules)
     except MemoryError:
         return _OUT_OF_MEMORY
+    except LanguageDisagreement as error:
+        return Answer(Rejection(Outcome.EXTRACT_ERROR, "the language detectors differ"), trouble=str(error))
     except Exception as error:  # noqa: BLE001 - a page may break the extractor in any way; none may break the stage
         text = _ADDRESS.sub("0x…", " ".join(f"{type(error).__name__}: {error}".split()))
         return Answer(Rejection(Outcome.EXTRACT_ERROR, text[:_DETAIL_CHARACTERS]))

@@ -23,6 +23,10 @@ from webtext.crawler.text.plan import PLAN, numbers, pages_digest, rows_of
 REJECTED_PAGES = "rejected_pages"
 """The fact in the stage's manifest that says which pages its outcomes were made of (`pages_digest`)."""
 
+DECIDED_ANEW = (Outcome.DUPLICATE_REDIRECT, Outcome.QUALITY)
+"""Outcomes that are no rejection of a page: who owns a page, and which of the extracted documents stay, is decided
+again by every run. What the quality rules dropped has its text beside the documents (`documents/aside-*`)."""
+
 # What tells that a document's page is the same as before: its record (which names the payload) and when and where.
 _SAME_PAGE = ("record_id", "final_url", "fetched")
 
@@ -115,7 +119,7 @@ def _same_rejections(
 ) -> tuple[pa.Table, npt.NDArray[np.int64]]:
     """The rejections that still hold, under the addresses of today's links, and their rows of `owned`."""
     rows = pa.concat_tables([OUTCOMES.empty_table(), *(read_parquet(path, OUTCOMES) for path in paths)])
-    rows = rows.filter(pc.not_equal(rows["outcome"], str(Outcome.DUPLICATE_REDIRECT)))
+    rows = rows.filter(pc.invert(pc.is_in(rows["outcome"], pa.array([str(outcome) for outcome in DECIDED_ANEW]))))
     keys = numbers(rows["key"], np.uint64)
     places, there = rows_of(plan, keys)
     # Against all pages, not only the owned ones: that another link owns a page now says nothing about the others.

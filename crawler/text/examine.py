@@ -12,17 +12,11 @@ from webtext.corpus.outcomes import Outcome
 from webtext.crawler.text.encoding import decode_page
 from webtext.crawler.text.language import detect_language
 from webtext.crawler.text.main_text import MainText, extract_main_text, take_plain_text
+from webtext.crawler.text.measures import measure
 from webtext.crawler.text.results import Extracted, PageBytes, Rejection, TextRules
-from webtext.crawler.text.rules import (
-    count_words,
-    reject_consent,
-    reject_empty,
-    reject_language,
-    reject_missing,
-    reject_parked,
-    reject_script,
-    reject_short,
-)
+from webtext.crawler.text.rules import reject_empty, reject_language, reject_script, reject_short
+from webtext.crawler.text.walls import reject_consent, reject_missing, reject_parked, reject_paywall
+from webtext.crawler.text.words import count_words
 
 _MARKUP = re.compile(r"<\s*(!doctype\s+html|html|head|body|title|meta|div|p|table)\b", re.IGNORECASE)
 _MARKUP_CHARACTERS = 1_024  # of a page without a content type, where markup is looked for
@@ -47,16 +41,17 @@ def judge(main: MainText, rules: TextRules) -> Extracted | Rejection:
     rejection = (
         reject_empty(main.text)
         or reject_script(main.text, rules)
-        or reject_missing(main.title, words)
+        or reject_missing(main.title, main.text, words)
         or reject_parked(main.text, words)
         or reject_consent(main.text, words)
+        or reject_paywall(main.text, words, closed=main.closed)
         or reject_short(words, rules)
     )
     if rejection is not None:
         return rejection
     language, score = detect_language(main.text)
     return reject_language(language, score, rules) or Extracted(
-        main.title, main.canonical, main.text, language, score, words
+        main.title, main.canonical, main.text, language, score, words, measure(main.text)
     )
 
 

@@ -79,7 +79,7 @@ class IsolatedExtractor:
         """What becomes of a page (see `webtext.crawler.text.examine.examine`), and never an exception because of it.
 
         Raises:
-            WebtextError: the extractor cannot be started at all.
+            WebtextError: the extractor cannot be started at all, or what is installed decides wrongly.
         """
         # A child that was killed from outside (by a person, by the kernel for memory that others used), or that hung,
         # says nothing about its page: that is tried once more, in a new child. What the kernel ended for its processor
@@ -113,6 +113,12 @@ class IsolatedExtractor:
             raise
         if answer.worn:
             self.close()
+        if answer.trouble:
+            raise WebtextError(
+                f"the fast language detector is not exact here: {answer.trouble}",
+                where=page.url,
+                hint="pip uninstall langdetect-rs (langdetect alone decides, more slowly), and please report the text",
+            )
         return answer.result
 
     def _running(self) -> _Child:

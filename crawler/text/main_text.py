@@ -1,18 +1,17 @@
 """HTML to main text, with trafilatura: title, canonical address and the text a reader came for.
 
 Tried on 409 pages with a reviewed text (WCXB dev, Scrapinghub's article benchmark), F1 of multiset 4-grams over the 195
-ordinary ones / over the 115 forums, shops and listings, and milliseconds a page of the first:
+ordinary ones / over all, and milliseconds a page of all:
 
-    fast                          .910 / .585   18.5
-    fast, favor_recall            .915 / .582   15.4
-    fast, favor_precision         .887          18.5
-    full cascade                  .935 / .657   26.1
-    full, favor_recall            .921          18.7
-    full, favor_precision         .916          27.7
-    fast recall, full if short    .936 / .676   21.0    (this file)
+    fast                          .910 / .795   29.0
+    fast, favor_recall            .915 / .798   23.3
+    full cascade                  .935 / .831   40.1
+    full, favor_recall            .921 / .810   25.9
+    trafilatura's default         .932 / .829   38.7
+    fast recall and `rescue`      .938 / .843   29.4    (this file: 1.01 of fast in one run)
 
-All without comments (with them .907 where without .910); tables stay (without them .903). Metadata would cost as much
-as the text again: title and canonical address are taken from the parsed head.
+All but the default without comments (with them .907 where without .910); tables stay (without them .903). Metadata
+would cost as much as the text again: title and canonical address are taken from the parsed head.
 """
 
 from __future__ import annotations
@@ -21,29 +20,33 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
-import trafilatura
 from lxml.html import HtmlElement
-from trafilatura.utils import load_html
+from trafilatura import bare_extraction
 
 from webtext.crawler.text.clean import clean_text, one_line
-
-# Below this many characters the fast rules may have missed the text, and the full cascade decides. trafilatura itself
-# escalates below 3,000 (ESCALATION_MAX_LENGTH); thresholds from 2,000 to 5,000 gave F1 .932 to .940 here.
-SHORT_CHARACTERS = 3_000
+from webtext.crawler.text.flatten import flatten
+from webtext.crawler.text.parsing import lighten, parse_html
+from webtext.crawler.text.rescue import rescue
 
 TITLE_CHARACTERS = 500
 URL_CHARACTERS = 4_096  # the limit for any URL of a corpus
+
+# schema.org's property, in JSON-LD or as microdata, on pages whose article is sold.
+_FREE = "isAccessibleForFree"
+_CLOSED = re.compile(rf"""{_FREE}["']?\s*(:|content=)\s*["']?([Ff]alse|FALSE|no)\b""")
 
 _WORD_CHARACTER = re.compile(r"\w")
 
 
 @dataclass(frozen=True)
 class MainText:
-    """What a page says: `title` in one line, `canonical` the address it names for itself, `text` clean."""
+    """What a page says: `title` in one line, `canonical` the address it names for itself, `text` clean; `closed` where
+    it declares that its article is not free to read."""
 
     title: str
     canonical: str | None
     text: str
+    closed: bool = False
 
 
 def extract_main_text(html: str, url: str | None = None) -> MainText:
@@ -54,16 +57,17 @@ def extract_main_text(html: str, url: str | None = None) -> MainText:
     Args:
         url: where the page lies; a relative canonical address is joined to it.
     """
-    tree = load_html(html)
+    tree = parse_html(html)
     if tree is None:
         return MainText("", None, "")
     # The head first: the extractors take the tree apart.
     title, canonical = _title(tree), _canonical(tree, url)
-    text = _extract(tree, fast=True, favor_recall=True)
-    if len(text) < SHORT_CHARACTERS:
-        text = _extract(tree) or text
+    lighten(tree)
+    text = _extract(tree)
+    text = rescue(tree, len(text)) or text
     cleaned = clean_text(text)
-    return MainText(title, canonical, cleaned if _WORD_CHARACTER.search(cleaned) else "")
+    closed = _FREE in html and _CLOSED.search(html) is not None
+    return MainText(title, canonical, cleaned if _WORD_CHARACTER.search(cleaned) else "", closed)
 
 
 def take_plain_text(text: str) -> MainText:
@@ -71,9 +75,10 @@ def take_plain_text(text: str) -> MainText:
     return MainText("", None, clean_text(text))
 
 
-def _extract(tree: HtmlElement, *, fast: bool = False, favor_recall: bool = False) -> str:
+def _extract(tree: HtmlElement) -> str:
     # deduplicate stays off: it depends on the pages seen before.
-    return trafilatura.extract(tree, fast=fast, favor_recall=favor_recall, include_comments=False) or ""
+    found = bare_extraction(tree, fast=True, favor_recall=True, include_comments=False, output_format="txt")
+    return "" if found is None else flatten(found.body)
 
 
 def _title(tree: HtmlElement) -> str:

@@ -31,10 +31,12 @@ class Terms:
 
 @dataclass(frozen=True)
 class Answer:
-    """A page's result; `worn` where the child ran out of memory and had better be replaced."""
+    """A page's result; `worn` where the child ran out of memory and had better be replaced, `trouble` where the fault
+    lies not with the page but with what is installed, in words."""
 
     result: Extracted | Rejection
     worn: bool = False
+    trouble: str = ""
 
 
 def encode_terms(terms: Terms) -> str:
@@ -45,7 +47,8 @@ def encode_terms(terms: Terms) -> str:
 def decode_terms(text: str) -> Terms:
     """The inverse of `encode_terms`."""
     value = json.loads(text)
-    return Terms(**{**value, "rules": TextRules(**value["rules"])})
+    rules = value["rules"]
+    return Terms(**{**value, "rules": TextRules(**{**rules, "languages": tuple(rules["languages"])})})
 
 
 def encode_page(page: PageBytes) -> bytes:
@@ -61,16 +64,20 @@ def decode_page_message(read: ReadExactly) -> PageBytes:
 
 def encode_answer(answer: Answer) -> bytes:
     """An answer as a message."""
-    return _frame({"kind": type(answer.result).__name__, "worn": answer.worn, "result": asdict(answer.result)})
+    head = {"kind": type(answer.result).__name__, "worn": answer.worn, "trouble": answer.trouble}
+    return _frame({**head, "result": asdict(answer.result)})
 
 
 def decode_answer(read: ReadExactly) -> Answer:
     """Read one answer."""
     value, _ = _unframe(read)
     fields = dict(value["result"])  # type: ignore[call-overload]
-    if value["kind"] == Extracted.__name__:
-        return Answer(Extracted(**fields), bool(value["worn"]))
-    return Answer(Rejection(Outcome(fields["outcome"]), fields["detail"]), bool(value["worn"]))
+    result = (
+        Extracted(**fields)
+        if value["kind"] == Extracted.__name__
+        else Rejection(Outcome(fields["outcome"]), fields["detail"])
+    )
+    return Answer(result, bool(value["worn"]), str(value["trouble"]))
 
 
 def encode_ready(trouble: str = "") -> bytes:

@@ -1,6 +1,7 @@
 """One part of the pages, made into files by one worker: what a pipeline calls, without the pipeline.
 
-A part that exists is not made again; its outcomes are written last and say that it is whole.
+A part that exists is not made again; its outcomes are written last and say that it is whole. A page that ran out of
+time is written down at once: it would take its time again after a crash.
 """
 
 from __future__ import annotations
@@ -13,13 +14,16 @@ import pyarrow as pa
 
 from webtext.corpus.config import ExtractSettings
 from webtext.corpus.faults import fault_point
-from webtext.corpus.files import open_parquet, write_parquet
+from webtext.corpus.files import identity_of, open_parquet, read_json, write_json, write_parquet
 from webtext.corpus.outcomes import Outcome
 from webtext.corpus.schemas import DOCUMENTS, OUTCOMES
 from webtext.crawler.fetch.decoding import UndecodableBody, decode_body
 from webtext.crawler.fetch.warc import read_record
+from webtext.crawler.text.filtering import split_by_quality
 from webtext.crawler.text.isolate import IsolatedExtractor
+from webtext.crawler.text.language import audits, is_audited, sample_text
 from webtext.crawler.text.plan import LINK_COLUMNS, PLAN, numbers, outcome_rows, rows_of
+from webtext.crawler.text.quality import active_rules
 from webtext.crawler.text.results import Extracted, PageBytes, Rejection, TextRules
 
 SOURCE = "crawl"
@@ -52,16 +56,38 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class Part:
-    """Pages to extract, and the files that are made of them: the outcomes last."""
+class Files:
+    """What is made of a part: documents that stay, documents set aside by quality rules, and outcomes, in this
+    order."""
 
-    rows: Rows
     documents: Path
+    aside: Path
     outcomes: Path
 
     @property
     def made(self) -> bool:
-        return self.outcomes.exists() and self.documents.exists()
+        return self.outcomes.exists() and self.documents.exists() and self.aside.exists()
+
+    def write(self, documents: pa.Table, settings: ExtractSettings, rejected: pa.Table) -> None:
+        """Divide the documents by the quality rules; `rejected` are the outcomes that are known already."""
+        stay, aside, outcomes = split_by_quality(documents, active_rules(settings))
+        write_parquet(self.documents, stay, DOCUMENTS)
+        write_parquet(self.aside, aside, DOCUMENTS)
+        write_parquet(self.outcomes, pa.concat_tables([rejected, outcomes]).sort_by("key"), OUTCOMES)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Pages to extract; `timeouts` is the folder where those are written down that ran out of time."""
+
+    rows: Rows
+    files: Files
+    timeouts: Path
+
+    @property
+    def audits(self) -> Path:
+        """Where it stands how many of the documents both language detectors were asked about."""
+        return self.files.outcomes.with_suffix(".json")
 
 
 @dataclass(frozen=True)
@@ -71,12 +97,12 @@ class Copy:
     rows: Rows
     source: Path
     group: int
-    documents: Path
+    files: Files
 
 
 def extractor_for(settings: ExtractSettings) -> IsolatedExtractor:
     """The process that takes pages apart under these settings."""
-    rules = TextRules(settings.language, settings.min_language_score, settings.min_words)
+    rules = TextRules(settings.languages, settings.min_language_score, settings.min_words)
     return IsolatedExtractor(rules, settings.cpu_seconds)
 
 
@@ -91,7 +117,7 @@ def make_part(part: Part, pages: Path, settings: ExtractSettings, extractor: Iso
     rejected: list[int] = []
     rejections: list[Rejection] = []
     for number, row in enumerate(rows.to_pylist()):
-        result = _page(row, pages, settings.max_html, extractor)
+        result = _remembered(row, pages, settings.max_html, extractor, part.timeouts)
         if isinstance(result, Rejection):
             rejected.append(number)
             rejections.append(result)
@@ -102,14 +128,14 @@ def make_part(part: Part, pages: Path, settings: ExtractSettings, extractor: Iso
         [rejection.outcome for rejection in rejections],
         [rejection.detail for rejection in rejections],
     )
-    write_parquet(part.documents, pa.Table.from_pylist(documents, DOCUMENTS), DOCUMENTS)
-    write_parquet(part.outcomes, ends, OUTCOMES)
+    write_json(part.audits, sum(is_audited(sample_text(str(row["text"]))) for row in documents) if audits() else 0)
+    part.files.write(pa.Table.from_pylist(documents, DOCUMENTS), settings, ends)
     fault_point("extract.part")
 
 
-def make_copy(copy: Copy) -> None:
-    """Copy documents of an earlier generation that still hold."""
-    if copy.documents.exists():
+def make_copy(copy: Copy, settings: ExtractSettings) -> None:
+    """Copy documents of an earlier generation that still hold, judged by today's quality rules."""
+    if copy.files.made:
         return
     rows = copy.rows.read()
     with open_parquet(copy.source, DOCUMENTS) as file:
@@ -118,7 +144,20 @@ def make_copy(copy: Copy) -> None:
     documents = documents.take(pa.array(places))
     for name in LINK_COLUMNS:  # karma and the like may have changed with new submissions of a link
         documents = documents.set_column(documents.schema.get_field_index(name), DOCUMENTS.field(name), rows[name])
-    write_parquet(copy.documents, documents, DOCUMENTS)
+    copy.files.write(documents, settings, OUTCOMES.empty_table())
+
+
+def _remembered(
+    row: dict[str, object], pages: Path, limit: int, extractor: IsolatedExtractor, timeouts: Path
+) -> Extracted | Rejection:
+    """`_page`, or the timeout that the page ended with before a crash."""
+    path = timeouts / f"{identity_of([row['key'], row['record_id']])[:32]}.json"
+    if path.exists():
+        return Rejection(Outcome.EXTRACT_TIMEOUT, str(read_json(path)))
+    result = _page(row, pages, limit, extractor)
+    if isinstance(result, Rejection) and result.outcome is Outcome.EXTRACT_TIMEOUT:
+        write_json(path, result.detail)
+    return result
 
 
 def _page(row: dict[str, object], pages: Path, limit: int, extractor: IsolatedExtractor) -> Extracted | Rejection:
@@ -143,4 +182,5 @@ def _document(row: dict[str, object], page: Extracted) -> dict[str, object]:
         "source": SOURCE,
         "characters": len(page.text),
         "words": page.words,
+        "quality": page.measures,
     }

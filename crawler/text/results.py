@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from webtext.corpus.outcomes import Outcome
@@ -26,13 +27,15 @@ class Extracted:
     language: str
     language_score: float
     words: int
+    measures: Mapping[str, float]
+    """By name (`webtext.crawler.text.measures`)."""
 
 
 @dataclass(frozen=True)
 class TextRules:
     """What a document needs (settings of [extract])."""
 
-    language: str
+    languages: tuple[str, ...]
     min_language_score: float
     min_words: int
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import psutil
 import pytest
@@ -18,6 +19,7 @@ from webtext.corpus.outcomes import Outcome
 from webtext.crawler.text import isolate
 from webtext.crawler.text.examine import examine
 from webtext.crawler.text.isolate import IsolatedExtractor
+from webtext.crawler.text.language import is_audited
 from webtext.crawler.text.messages import (
     Answer,
     Terms,
@@ -30,7 +32,7 @@ from webtext.crawler.text.messages import (
 )
 from webtext.crawler.text.results import Extracted, PageBytes, Rejection, TextRules
 
-RULES = TextRules(language="en", min_language_score=0.8, min_words=40)
+RULES = TextRules(languages=("en",), min_language_score=0.9, min_words=40)
 ARTICLE = (
     "The keeper of the lighthouse climbed the two hundred steps every evening, in summer and in winter, to light the "
     "lamp before the ships came in. When the lamp was made electric he stayed on as a guide, and told the visitors "
@@ -53,6 +55,10 @@ KILLERS = {
     ),
     "200,000 table rows": (
         html_page(b"<html><body><table>" + b"<tr><td>cell</td></tr>" * 200_000 + b"</table></body></html>"),
+        Outcome.EXTRACT_TIMEOUT,
+    ),
+    "a million links": (
+        html_page((b"<html><body>" + b"<a href=x>y</a>" * 1_000_000)[:5_000_000]),
         Outcome.EXTRACT_TIMEOUT,
     ),
     "nesting 100,000 deep": (
@@ -183,7 +189,44 @@ def test_an_extractor_that_cannot_start_is_an_error_not_an_outcome(monkeypatch: 
         extractor.examine(GOOD)
 
 
-def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_a_language_detector_that_decides_wrongly_stops_the_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # Stands before the real one in the child's path: knows only English, and is never sure.
+    (tmp_path / "langdetect_rs.py").write_text(FAKE_PORT)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    number = next(number for number in range(9_000) if is_audited(f"{ARTICLE} {number}"))
+    page = html_page(f"<html><body><article><p>{ARTICLE} {number}</p></article></body></html>")
+    with (
+        IsolatedExtractor(RULES, cpu_seconds=5) as extractor,
+        pytest.raises(WebtextError, match="not exact here") as found,
+    ):
+        extractor.examine(page)
+    assert found.value.hint is not None
+    assert "pip uninstall langdetect-rs" in found.value.hint
+
+
+FAKE_PORT = """
+class LangDetectException(Exception):
+    pass
+class Language:
+    lang, prob = "en", 0.95
+class Detector:
+    def append(self, text):
+        pass
+    def get_probabilities(self):
+        return [Language]
+class DetectorFactory:
+    def set_seed(self, seed):
+        pass
+    def load_json_profile(self, profiles):
+        pass
+    def create(self):
+        return Detector()
+"""
+
+
+def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "trafilatura.py").write_text("raise ModuleNotFoundError('No module named trafilatura')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with (
@@ -218,8 +261,9 @@ def test_the_child_outlives_the_thread_that_asked_for_it() -> None:
 PARENT = """
 import sys
 from webtext.crawler.text.isolate import IsolatedExtractor
+from webtext.crawler.text.language import is_audited
 from webtext.crawler.text.results import PageBytes, TextRules
-extractor = IsolatedExtractor(TextRules("en", 0.8, 40), 60)
+extractor = IsolatedExtractor(TextRules(("en",), 0.9, 40), 60)
 extractor.examine(PageBytes("http://a/", "text/plain", b"hello"))
 print(extractor.pid, flush=True)
 if sys.argv[1] == "busy":
@@ -252,11 +296,11 @@ def test_messages_are_read_as_they_were_written() -> None:
     page = PageBytes("https://example.org/ä", 'text/html; charset="ü"', bytes(range(256)) * 5)
     assert decode_page_message(through(encode_page(page))) == page
     for result in (
-        Extracted("T", None, "text\n\n\U0001f600", "en", 0.1 + 0.2, 3),
-        Extracted("", "https://a/", "", "unknown", 0.0, 0),
+        Extracted("T", None, "text\n\n\U0001f600", "en", 0.1 + 0.2, 3, {"hashes": 0.1 + 0.2}),
+        Extracted("", "https://a/", "", "unknown", 0.0, 0, {}),
         Rejection(Outcome.TOO_SHORT, "3 words"),
     ):
-        for worn in (False, True):
-            assert decode_answer(through(encode_answer(Answer(result, worn)))) == Answer(result, worn)
+        for answer in (Answer(result), Answer(result, worn=True), Answer(result, trouble="they differ")):
+            assert decode_answer(through(encode_answer(answer))) == answer
     terms = Terms(RULES, 2.5, 1 << 30, 77)
     assert decode_terms(encode_terms(terms)) == terms

@@ -12,8 +12,8 @@ from webtext.crawler.text.isolate import IsolatedExtractor
 from webtext.crawler.text.results import Extracted, PageBytes, Rejection, TextRules
 from webtext.crawler.text.scoring import fourgram_f1
 
-# The mean over the 195 documents here, when this was written, was .936 (fast trafilatura alone: .910).
-LEAST_F1 = 0.93
+# The mean over the 195 documents here, when this was written, was .938 (fast trafilatura alone: .910).
+LEAST_F1 = 0.937
 
 
 def read_pages(path: Path, wanted: set[str]) -> dict[str, PageBytes]:
@@ -37,7 +37,7 @@ def test_documents_stay_other_languages_go_and_the_text_is_the_reviewed_one(data
     pages = read_pages(data / "web/web.warc.gz", set(expected))
     assert pages.keys() == expected.keys()
     scores, wrong = [], []
-    with IsolatedExtractor(TextRules("en", 0.8, 40), cpu_seconds=10) as extractor:
+    with IsolatedExtractor(TextRules(("en",), 0.9, 40), cpu_seconds=10) as extractor:
         for url, row in expected.items():
             result = extractor.examine(pages[url])
             if isinstance(result, Extracted) and row["expect"] == "document":

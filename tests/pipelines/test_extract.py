@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,9 @@ from webtext.corpus.stages import StageRun
 from webtext.crawler.fetch.ledger import PAGE, Ended, Ledger, Placed
 from webtext.crawler.fetch.records import StoredResponse, response_records
 from webtext.crawler.fetch.warc import Segments
+from webtext.crawler.text import parts
+from webtext.crawler.text.isolate import IsolatedExtractor
+from webtext.crawler.text.results import Extracted, PageBytes, Rejection
 from webtext.crawler.text.rules import RULES
 from webtext.pipelines import extract
 from webtext.pipelines.engine import Engine
@@ -189,7 +192,7 @@ def test_a_document_says_where_it_comes_from(corpus: Corpus) -> None:
     with Ledger.reading(corpus.ledger) as ledger:
         record_id = ledger.pages()["record_id"][0].as_py()
     text = article_text(9)
-    assert {name: value for name, value in row.items() if name != "language_score"} == {
+    assert {name: value for name, value in row.items() if name not in ("language_score", "quality")} == {
         "key": 8,
         "url": "https://example.org/8",
         "final_url": "https://example.org/9",
@@ -345,6 +348,87 @@ def test_redo_extracts_all_again(corpus: Corpus, monkeypatch: pytest.MonkeyPatch
     extracted = _extracted(monkeypatch)
     assert corpus.extract(redo=True).identity == before.identity
     assert len(extracted) == 10
+
+
+LONG = article(20).replace(
+    b"</article>", b"".join(f"<p>{article_text(n)}</p>".encode() for n in (21, 22)) + b"</article>"
+)
+QUALITY = replace(SETTINGS, quality=("openwebtext",), openwebtext_min_tokens=100)
+
+
+def test_what_a_quality_rule_drops_is_an_outcome_and_lies_beside_the_documents(corpus: Corpus) -> None:
+    manifest = corpus.add(*MIXED, Page(20, LONG)).extract(settings=QUALITY)
+    assert [row["key"] for row in corpus.documents()] == [20]
+    assert manifest.outcomes["quality"] == 6
+    assert manifest.facts["quality_rules"] == {"openwebtext_min_tokens": 6}
+    aside = read_parquet(corpus.folder / "documents/aside-00000.parquet", DOCUMENTS)
+    assert aside["key"].to_pylist() == [1, 5, 6, 9, 12, 2**64 - 1]
+    rows = read_parquet(corpus.folder / "outcomes/documents-00000.parquet", OUTCOMES).to_pylist()
+    assert {row["key"]: row["detail"] for row in rows}[1] == "openwebtext_min_tokens: 69, at least 100 is needed"
+
+
+@pytest.mark.slow
+def test_changed_quality_rules_read_no_page_again(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = [*MIXED, Page(20, LONG)]
+    before = corpus.add(*pages).extract(settings=QUALITY)
+    extracted = _extracted(monkeypatch)
+    for number, settings in enumerate((SETTINGS, QUALITY)):
+        manifest = corpus.extract(settings=settings, redo=True)
+        anew = Corpus(corpus.folder.parent / f"anew-{number}").add(*pages).extract(settings=settings)
+        assert manifest.identity == anew.identity
+        assert manifest.run["extracted"] == 0
+        assert (corpus.folder / "documents/aside-00000.parquet").exists() is (settings == QUALITY)
+        if settings == QUALITY:
+            assert manifest.identity == before.identity
+    assert len(extracted) == 2 * 11  # those of the corpora made anew
+
+
+@pytest.mark.slow
+def test_other_changed_settings_extract_all_again(corpus: Corpus) -> None:
+    corpus.add(*MIXED).extract(settings=QUALITY)
+    assert corpus.extract(settings=replace(SETTINGS, min_words=30), redo=True).run["extracted"] == 10
+
+
+@pytest.mark.slow
+def test_a_corpus_that_grows_keeps_what_was_set_aside(corpus: Corpus) -> None:
+    first, second = many(range(1, 30, 2)), many(range(2, 30, 2))
+    corpus.add(*first).extract(settings=QUALITY)
+    manifest = corpus.add(*second).extract(settings=QUALITY)
+    whole = Corpus(corpus.folder.parent / "whole").add(*first, *second).extract(settings=QUALITY)
+    assert manifest.files == whole.files
+    assert manifest.outcomes == whole.outcomes
+    assert manifest.run["extracted"] < whole.run["extracted"]
+
+
+def test_a_timeout_is_written_down_at_once_and_kept_by_the_next_run(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endless = Page(2_000, (b"<html><body>" + b"<p>" * 1_700_000))
+    corpus.add(Page(1, article(1)), endless, Page(3_000, article(3)))
+    settings = ExtractSettings(cpu_seconds=1.0)
+    original = parts.write_json
+
+    def stopped(path: Path, value: object) -> None:
+        original(path, value)
+        if isinstance(value, str):  # stopped right after the page was written down, before its part was
+            raise WebtextError("stopped")
+
+    monkeypatch.setattr(parts, "write_json", stopped)
+    with pytest.raises(WebtextError, match="stopped"):
+        corpus.extract(settings=settings)
+    monkeypatch.undo()
+    asked = []
+    examine = IsolatedExtractor.examine
+
+    def counted(self: IsolatedExtractor, page: PageBytes) -> Extracted | Rejection:
+        asked.append(page.url)
+        return examine(self, page)
+
+    monkeypatch.setattr(IsolatedExtractor, "examine", counted)
+    corpus.extract(settings=settings)
+    assert corpus.outcomes() == {2_000: "extract-timeout"}
+    assert "https://example.org/2000" not in asked
+    assert len(corpus.documents()) == 2
 
 
 def test_parts_that_exist_are_not_made_again(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,7 +59,18 @@ BlockDomain = Annotated[list[str] | None, names_option("--block-domain", "Follow
 OnlySubreddit = Annotated[list[str] | None, names_option("--only-subreddit", "Read no other subreddits.")]
 BlockSubreddit = Annotated[list[str] | None, names_option("--block-subreddit", "Do not read this subreddit.")]
 Contact = Annotated[str | None, typer.Option("--contact", help="Your e-mail address or URL, for site owners.")]
-Language = Annotated[str | None, typer.Option("--language", help="The language that stays, or any. Default en.")]
+Languages = Annotated[
+    list[str] | None,
+    typer.Option("--language", metavar="CODE", help="A language that stays, or any. May be repeated. Default en."),
+]
+Quality = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--quality",
+        metavar="PRESET",
+        help="Rules of webtext (none), openwebtext, c4, gopher or fineweb. May be repeated. Default webtext.",
+    ),
+]
 MinWords = Annotated[int | None, typer.Option("--min-words", help="Shorter documents are dropped.")]
 Threshold = Annotated[float | None, typer.Option("--threshold", help="Near copies: shingle Jaccard. Default 0.7.")]
 Tokenizer = Annotated[str | None, typer.Option("--tokenizer", help="train, gpt2, gpt2:PATH, or a tokenizer's folder.")]

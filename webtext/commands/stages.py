@@ -18,13 +18,14 @@ from webtext.commands.options import (
     Engine,
     Folder,
     KarmaPolicy,
-    Language,
+    Languages,
     LinksPreset,
     MinKarma,
     MinWords,
     Nsfw,
     OnlyDomain,
     OnlySubreddit,
+    Quality,
     Redo,
     Removed,
     Replay,
@@ -107,8 +108,9 @@ def crawl(
 @commands.command(epilog="Example: webtext extract my-corpus --workers 8")
 def extract(
     corpus: Folder,
-    language: Language = None,
+    language: Languages = None,
     min_words: MinWords = None,
+    quality: Quality = None,
     workers: Workers = None,
     engine: Engine = None,
     address: Address = None,
@@ -118,7 +120,7 @@ def extract(
     as_json: AsJson = False,
 ) -> None:
     """Take the main text of each page (documents/)."""
-    values = given(language=language, min_words=min_words)
+    values = given(languages=language, min_words=min_words, quality=quality)
     on = engine_of(engine, address, beam_option)
     report = open_corpus(corpus, create=False).extract(
         workers=workers, engine=on, redo=redo, accept_loss=accept_loss, **values
@@ -182,8 +184,9 @@ def build(
     min_karma: MinKarma = None,
     karma_policy: KarmaPolicy = None,
     nsfw: Nsfw = None,
-    language: Language = None,
+    language: Languages = None,
     min_words: MinWords = None,
+    quality: Quality = None,
     threshold: Threshold = None,
     tokenizer: Tokenizer = None,
     vocab_size: VocabSize = None,
@@ -198,7 +201,7 @@ def build(
     settings = {
         "links": given(min_karma=min_karma, karma_policy=karma_policy, nsfw=nsfw),
         "crawl": given(contact=contact),
-        "extract": given(language=language, min_words=min_words),
+        "extract": given(languages=language, min_words=min_words, quality=quality),
         "dedup": given(threshold=threshold),
         "tokenize": given(tokenizer=tokenizer, vocab_size=vocab_size),
     }
