@@ -294,9 +294,25 @@ def test_the_command(walk: Walk, tmp_path: Path) -> None:
     assert KEPT in unknown.stdout
     wrong = webtext("trace", walk.corpus, expect=2)
     assert wrong.stderr == (
-        "webtext: trace takes one of --url and --key\n  webtext trace CORPUS --url https://example.org/a\n"
+        "webtext: trace takes one of --url, --key and --step\n  webtext trace CORPUS --url https://example.org/a\n"
     )
     assert "there is no corpus here" in webtext("trace", tmp_path / "no", "--url", KEPT, expect=1).stderr
+
+
+@pytest.mark.slow
+def test_the_command_names_what_a_training_step_read(walk: Walk, tmp_path: Path) -> None:
+    folder = shutil.copytree(walk.corpus, tmp_path / "corpus")
+    webtext("train", folder, *walk.arguments("train"))
+    found = json.loads(webtext("trace", folder, "--step", 2, "--json").stdout)
+    assert (found["run"], found["step"], found["taken"]) == ("default", 2, True)
+    posts = {document["url"]: [post["id"] for post in document["submissions"]] for document in found["documents"]}
+    assert posts
+    for url, ids in posts.items():
+        links = json.loads(webtext("trace", folder, "--url", url, "--json").stdout)["stages"]["links"]["facts"]
+        assert ids == [post["id"] for post in links["submissions"]]
+    told = webtext("trace", folder, "--step", 2).stdout
+    assert told.startswith("step 2 of run default (loss ")
+    assert "no such run" in webtext("trace", folder, "--step", 1, "--run", "other", expect=1).stderr
 
 
 @pytest.mark.slow
