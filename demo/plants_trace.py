@@ -65,11 +65,13 @@ def _ends_agree(addresses: tuple[str, ...]) -> Check:
     """What is traced of each address is what the corpus itself says of it."""
 
     def check(finished: Finished) -> str:
+        known = 0
         for address in addresses:
             fate, trace = finished.fate(address), trace_address(finished.corpus, address)
             ended = DOCUMENT if trace.end is None and trace.known else trace.end.outcome if trace.end else "nothing"
             if ended != fate.outcome:
                 return f"{address}: became {fate}, is traced as {ended}"
-        return ""
+            known += trace.known
+        return "" if known else "the corpus knows none of these addresses"
 
     return check

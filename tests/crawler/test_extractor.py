@@ -118,7 +118,7 @@ def test_processor_time_is_counted_a_page_not_a_child() -> None:
 
 def test_a_page_that_needs_too_much_memory_is_an_error_of_its_own() -> None:
     links = html_page((b"<html><body>" + b"<a href=x>y</a>" * 400_000)[:5_000_000])
-    with IsolatedExtractor(RULES, cpu_seconds=20, memory_bytes=300 << 20) as extractor:
+    with IsolatedExtractor(RULES, cpu_seconds=20, memory_bytes=400 << 20) as extractor:
         assert extractor.examine(links) == Rejection(Outcome.EXTRACT_ERROR, "out of memory")
         assert isinstance(extractor.examine(GOOD), Extracted)
 

@@ -66,6 +66,7 @@ def written(folder: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_another_folder_gives_the_same_corpus(small_demo: SmallDemo, demo_web: DemoWeb, tmp_path: Path) -> None:
     demo_web.write_sources(tmp_path)
     corpus, _ = run.build_corpus(tmp_path, demo_web, SMALL)

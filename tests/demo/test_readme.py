@@ -213,7 +213,7 @@ def test_every_command_line_in_the_documents_has_a_command_and_options_that_exis
         whole = [block.text.replace("\\\n", " ") for block in blocks(text) if block.language != "python"]
         lines = [line.removeprefix("$ ") for part in whole for line in part.splitlines()]
         lines += [" ".join(span.split()) for span in re.findall(r"`(webtext [a-z][^`]+)`", text)]
-        for line in (line for line in lines if line.startswith("webtext ")):
+        for line in (line for line in lines if re.match(r"webtext \S", line)):
             words = shlex.split(line, comments=True)[1:]
             # Forms of a command (CORPUS, [FOLDER], …) are no lines to type, and a name alone is a mention.
             if any(word.isupper() or "…" in word or word.startswith("[") for word in words):

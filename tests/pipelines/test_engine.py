@@ -76,6 +76,7 @@ def test_a_bug_stays_a_bug(tmp_path: Path) -> None:
         Engine(1).each("touch", Touch(tmp_path, "bug"), list(range(10)))
 
 
+@pytest.mark.slow
 def test_a_killed_worker_ends_the_pipeline_with_a_message(tmp_path: Path) -> None:
     before = left_over()
     with pytest.raises(WebtextError, match="'touch' ended without a word"):

@@ -282,7 +282,7 @@ def test_a_damaged_dump_leaves_nothing_half_published(tmp_path: Path) -> None:
     whole = lzma.compress(write_dump(tmp_path / "a.ndjson", month(0)).read_bytes(), check=lzma.CHECK_CRC32)
     (tmp_path / "RS_1.xz").write_bytes(whole[:200] + b"\x00\x00\x00\x00" + whole[204:])
     with pytest.raises(DamagedFile, match="byte") as caught:
-        make(tmp_path / "corpus", [tmp_path / "RS_1.xz"])
+        make(tmp_path / "corpus", [tmp_path / "RS_1.xz"], accept_loss=False)
     assert caught.value.where == str(tmp_path / "RS_1.xz")
     assert not (tmp_path / "corpus/links").exists()
 

@@ -73,6 +73,7 @@ def test_a_finished_corpus_is_left_alone(walk: Walk, tmp_path: Path) -> None:
     assert after == before
 
 
+@pytest.mark.slow
 def test_build_with_other_workers_gives_the_same_fingerprint(walk: Walk, tmp_path: Path) -> None:
     corpus = tmp_path / "corpus"
     arguments = (walk.web.dump, "--replay", walk.web.warc, "--vocab-size", 1000, "--workers", 2)

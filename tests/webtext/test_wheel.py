@@ -30,7 +30,7 @@ def test_an_installed_wheel_builds_trains_and_generates_from_an_empty_folder(
     small_web: SmallWeb, tmp_path: Path
 ) -> None:
     source = shutil.copytree(
-        ROOT, tmp_path / "source", ignore=shutil.ignore_patterns(".*", "*cache*", "build", "tests", "webtext-demo")
+        ROOT, tmp_path / "source", ignore=shutil.ignore_patterns(".*", "__pycache__", "build", "tests", "webtext-demo")
     )
     run(sys.executable, "-m", "build", "-q", "--wheel", "--no-isolation", "--outdir", tmp_path, source, cwd=tmp_path)
     (wheel,) = tmp_path.glob("*.whl")
