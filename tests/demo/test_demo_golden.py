@@ -36,7 +36,7 @@ def test_training_follows_the_golden_losses(shards: Path) -> None:
     found = golden.losses_on(shards)
     assert len(found) == golden.STEPS
     assert golden.largest_difference(found, wanted["losses"]) < golden.TOLERANCE
-    assert found[-1] < found[0] - 0.5  # and it learns
+    assert sum(found[-5:]) / 5 < found[0] - 0.5  # and it learns (one batch may hold a page of rare characters)
 
 
 def test_one_batch_of_it_is_learnt_by_heart(shards: Path) -> None:
