@@ -270,6 +270,7 @@ def test_documents_that_lie_in_no_order_give_the_same(tmp_path: Path, monkeypatc
     assert clean(tmp_path / "two", paths, inputs="last").identity == wanted.identity
 
 
+@pytest.mark.slow
 def test_the_number_of_workers_does_not_matter(tmp_path: Path) -> None:
     rows = mixed_corpus()
     manifest = clean(tmp_path / "one", store(tmp_path / "one", rows))

@@ -254,6 +254,7 @@ def many(numbers: Sequence[int]) -> list[Page]:
     return pages
 
 
+@pytest.mark.slow
 def test_more_workers_write_the_same_bytes(tmp_path: Path) -> None:
     one = Corpus(tmp_path / "one").add(*many(range(1, 60))).extract(workers=1)
     two = Corpus(tmp_path / "two").add(*many(range(1, 60))).extract(workers=2)
@@ -261,6 +262,7 @@ def test_more_workers_write_the_same_bytes(tmp_path: Path) -> None:
     assert one.identity == two.identity
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rows", "workers"), [(50_000, 2), (7, 1)])
 def test_growing_gives_what_doing_all_at_once_gives(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, workers: int

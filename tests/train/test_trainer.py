@@ -144,6 +144,7 @@ def test_it_learns(make_corpus: MakeCorpus) -> None:
     assert report.val_loss < 2.2
 
 
+@pytest.mark.slow
 def test_one_batch_is_learnt_by_heart(make_corpus: MakeCorpus) -> None:
     corpus = make_corpus()
     quick(corpus, steps=100, batch_tokens=256, overfit_one_batch=True, save_every=100)

@@ -108,6 +108,7 @@ def test_a_changed_setting_is_refused_by_name(
     assert "already done" in webtext(stage, corpus, *source, "--workers", 1).stderr
 
 
+@pytest.mark.slow
 def test_a_grown_input_goes_on_and_equals_all_at_once(walk: Walk, tmp_path: Path) -> None:
     lines = [json.dumps(line).encode() for line in _later_month(walk)]
     more = tmp_path / "later.zst"
