@@ -1,7 +1,8 @@
 """The rows of one key, out of files sorted by key, without reading the rest.
 
 Which file and which row groups may hold a key stands in Parquet's footers: a handful of them are read, whatever the
-size of the corpus. Not for reading ranges in bulk (`webtext.pipelines.sorted_output`).
+size of the corpus. Not for reading ranges in bulk (`webtext.pipelines.sorted_output`), which
+goes by the same `key_bounds`.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def rows_of_key(
     found: list[dict[str, Any]] = []
     for path in paths[_first(paths, schema, key, by) :]:
         with open_parquet(path, schema) as file:
-            if file.metadata.num_rows and _bounds(file, 0, by)[0] > key:
+            if file.metadata.num_rows and key_bounds(file, 0, by)[0] > key:
                 break
             found += _rows(file, key, columns, by)
     return found
@@ -51,7 +52,7 @@ def _first(paths: Sequence[Path], schema: pa.Schema, key: int, by: str) -> int:
         middle = (low + high) // 2
         with open_parquet(paths[middle], schema) as file:
             groups = file.num_row_groups
-            below = groups > 0 and _bounds(file, groups - 1, by)[1] < key
+            below = groups > 0 and key_bounds(file, groups - 1, by)[1] < key
         if below:
             low = middle + 1
         else:
@@ -63,7 +64,7 @@ def _rows(file: pq.ParquetFile, key: int, columns: Sequence[str], by: str) -> li
     wanted = pa.scalar(key, pa.uint64())
     found: list[dict[str, Any]] = []
     for group in range(file.num_row_groups):
-        low, high = _bounds(file, group, by)
+        low, high = key_bounds(file, group, by)
         if low > key:
             break
         if high < key or not pc.any(pc.equal(file.read_row_group(group, columns=[by])[by], wanted)).as_py():
@@ -74,8 +75,8 @@ def _rows(file: pq.ParquetFile, key: int, columns: Sequence[str], by: str) -> li
     return found
 
 
-def _bounds(file: pq.ParquetFile, group: int, by: str) -> tuple[int, int]:
-    """The smallest and the largest key of a row group; everything where the file does not say."""
+def key_bounds(file: pq.ParquetFile, group: int, by: str = "key") -> tuple[int, int]:
+    """The smallest and the largest value of the uint64 column `by` in a row group; 0 and 2^64-1 if it is not said."""
     statistics = file.metadata.row_group(group).column(file.schema_arrow.get_field_index(by)).statistics
     if statistics is None or not statistics.has_min_max:
         return 0, (1 << 64) - 1

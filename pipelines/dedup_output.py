@@ -30,7 +30,7 @@ from webtext.dedup.index import Documents, empty_index, index_table
 from webtext.dedup.parts import column, matrix_of, read_part, write_part
 from webtext.dedup.removals import duplicate_rows, outcome_rows
 from webtext.pipelines.engine import Engine
-from webtext.pipelines.sorted_output import ROWS_PER_FILE
+from webtext.pipelines.sorted_output import ROWS_PER_FILE, digest_file
 
 DUPLICATES_NAME = "clean/duplicates.parquet"
 INDEX_FOLDER = "clean/index/"
@@ -121,17 +121,17 @@ def write_outputs(
         for number, start in enumerate(range(0, max(rows, 1), rows_per_file)):
             path = run.part("out", kind, decided.removed.name, rows_per_file, number, suffix=Path(pattern).suffix)
             files[pattern.format(number)] = _File(kind, path, start, min(rows, start + rows_per_file))
-    missing = [file for file in files.values() if not _record(file.path).exists()]
+    missing = [file for file in files.values() if not digest_file(file.path).exists()]
     engine.each(
         "dedup: rewrite",
         _Write(tuple(pieces), decided, permutations),
         missing,
         unit="files",
-        made=lambda: sum(_record(file.path).exists() for file in missing),
+        made=lambda: sum(digest_file(file.path).exists() for file in missing),
     )
     return Output(
         {name: file.path for name, file in files.items()},
-        {name: read_json(_record(file.path)) for name, file in files.items()},
+        {name: read_json(digest_file(file.path)) for name, file in files.items()},
         counts["kept"],
     )
 
@@ -152,7 +152,7 @@ class _Write:
             "duplicates": self._duplicates,
         }
         kinds[file.kind](file)
-        write_json(_record(file.path), file_sha256(file.path))
+        write_json(digest_file(file.path), file_sha256(file.path))
         fault_point("dedup.written")
 
     def _clean(self, file: _File) -> None:
@@ -243,7 +243,3 @@ def _rows(part: Path, file: _File) -> NDArray[np.int64]:
 def _groups(rows: int) -> Iterator[slice]:
     for start in range(0, rows, ROW_GROUP_ROWS):
         yield slice(start, min(rows, start + ROW_GROUP_ROWS))
-
-
-def _record(path: Path) -> Path:
-    return path.with_suffix(".json")

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from webtext.corpus.files import file_sha256, open_parquet, read_json, write_json, write_parquet
+from webtext.corpus.lookup import key_bounds
 from webtext.corpus.stages import StageRun
 from webtext.pipelines.engine import Engine
 
@@ -51,7 +52,7 @@ class _WriteSlice:
     schema: pa.Schema
 
     def __call__(self, piece: _Slice) -> None:
-        record = _record(piece.path)
+        record = digest_file(piece.path)
         if record.exists() and piece.path.exists():
             return
         tables = [read_key_range(part, self.schema, piece.low, piece.high) for part in piece.parts]
@@ -97,12 +98,12 @@ def sorted_output(
         _WriteSlice(schema),
         pieces,
         unit="files",
-        made=lambda: sum(_record(piece.path).exists() for piece in pieces),
+        made=lambda: sum(digest_file(piece.path).exists() for piece in pieces),
     )
     names = [pattern.format(number) for number in range(len(pieces))]
     return SortedOutput(
         files={name: piece.path for name, piece in zip(names, pieces, strict=True)},
-        hashes={name: read_json(_record(piece.path)) for name, piece in zip(names, pieces, strict=True)},
+        hashes={name: read_json(digest_file(piece.path)) for name, piece in zip(names, pieces, strict=True)},
         rows=len(keys),
     )
 
@@ -128,11 +129,8 @@ def total_order(table: pa.Table) -> pa.Table:
 
 
 def _overlaps(file: pq.ParquetFile, group: int, low: int, high: int) -> bool:
-    column = file.metadata.row_group(group).column(file.schema_arrow.get_field_index("key"))
-    statistics = column.statistics
-    if statistics is None or not statistics.has_min_max:
-        return True
-    return bool(int(statistics.max) >= low and int(statistics.min) <= high)
+    least, most = key_bounds(file, group)
+    return most >= low and least <= high
 
 
 def _keys(path: Path, schema: pa.Schema) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
@@ -140,5 +138,6 @@ def _keys(path: Path, schema: pa.Schema) -> np.ndarray[tuple[int], np.dtype[np.u
         return np.asarray(file.read(columns=["key"])["key"].to_numpy(), dtype=np.uint64)
 
 
-def _record(path: Path) -> Path:
+def digest_file(path: Path) -> Path:
+    """Where the sha256 of a finished output file stands: written last, it says that the file is whole."""
     return path.with_suffix(".json")

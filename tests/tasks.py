@@ -13,12 +13,15 @@ from webtext.corpus.errors import WebtextError
 
 @dataclass(frozen=True)
 class Touch:
-    """Leave a file named after the element, with the worker's pid; fail as `how` says at element 7."""
+    """Leave a file named after the element, with the worker's pid; fail as `how` says at element 7.
+
+    What it returns is to be dropped.
+    """
 
     folder: Path
     how: str = "well"
 
-    def __call__(self, element: int) -> None:
+    def __call__(self, element: int) -> str:
         if element == 7 and self.how == "error":
             raise WebtextError("seven is damaged", where="part 7", hint="make it again")
         if element == 7 and self.how == "bug":
@@ -30,6 +33,7 @@ class Touch:
         if element == 7 and (self.how == "kill" or (self.how == "kill once" and self._first())):
             os.kill(os.getpid(), signal.SIGKILL)
         (self.folder / str(element)).write_text(str(os.getpid()))
+        return "not wanted"
 
     def _first(self) -> bool:
         try:

@@ -100,15 +100,29 @@ def open_data(corpus: Path, *, context: int, shards: str | None = None, fingerpr
         DamagedFile: a shard is not as it was written.
     """
     folder, index = _generation(corpus, shards)
-    train, val = (Windows(open_shards(folder, split, verify=True), context) for split in ("train", "val"))
+    train, val = open_windows(folder, index, context, verify=True, more="a larger corpus")
+    tokenizer = (corpus if folder.name == SHARDS else folder) / TOKENIZER_FOLDER / TOKENIZER_JSON
+    return TrainingData(index, fingerprint or corpus_fingerprint(corpus), tokenizer, train, val)
+
+
+def open_windows(folder: Path, index: ShardIndex, context: int, *, verify: bool, more: str) -> tuple[Windows, Windows]:
+    """The windows of both splits of the shards in `folder`.
+
+    Args:
+        more: where more text would come from, for the error.
+
+    Raises:
+        WebtextError: the training split is not one window.
+        DamagedFile: a shard is not as it was written.
+    """
+    train, val = (Windows(open_shards(folder, split, verify=verify), context) for split in ("train", "val"))
     if not len(train):
         raise WebtextError(
             f"too little text: {index.tokens('train'):,} tokens are not one window of {context:,}",
             where=folder,
-            hint="a larger corpus, or a preset with a shorter context (tiny: 128)",
+            hint=f"{more}, or a preset with a shorter context (tiny: 128)",
         )
-    tokenizer = (corpus if folder.name == SHARDS else folder) / TOKENIZER_FOLDER / TOKENIZER_JSON
-    return TrainingData(index, fingerprint or corpus_fingerprint(corpus), tokenizer, train, val)
+    return train, val
 
 
 def _generation(corpus: Path, pinned: str | None) -> tuple[Path, ShardIndex]:

@@ -15,9 +15,8 @@ from pathlib import Path
 from webtext.corpus.config import CONFIG_NAME
 from webtext.corpus.errors import WebtextError
 from webtext.tokenize.files import TOKENIZER_JSON
-from webtext.tokenize.shard_index import INDEX_NAME, ShardIndex, open_shards
-from webtext.train.data import TOKENIZER_FOLDER, TrainingData, open_data
-from webtext.train.loader import Windows
+from webtext.tokenize.shard_index import INDEX_NAME, ShardIndex
+from webtext.train.data import TOKENIZER_FOLDER, TrainingData, open_data, open_windows
 
 
 def is_shards_folder(folder: Path) -> bool:
@@ -46,13 +45,7 @@ def find_data(
             where=folder,
             hint="--restart begins the run again with these, --run NAME begins another",
         )
-    train, val = (Windows(open_shards(folder, split, verify=verify), context) for split in ("train", "val"))
-    if not len(train):
-        raise WebtextError(
-            f"too little text: {index.tokens('train'):,} tokens are not one window of {context:,}",
-            where=folder,
-            hint="more shards, or a preset with a shorter context (tiny: 128)",
-        )
+    train, val = open_windows(folder, index, context, verify=verify, more="more shards")
     return TrainingData(index, fingerprint or index.corpus, _tokenizer(folder), train, val)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from webtext.corpus.errors import DamagedFile, UsageError, WebtextError
 from webtext.corpus.files import open_parquet
+from webtext.corpus.lookup import key_bounds
 from webtext.corpus.schemas import LINKS, key_text
 from webtext.tokenize.shard_index import OLDER, ShardIndex, open_shards
 from webtext.tokenize.shards import Shard
@@ -173,13 +174,10 @@ def _submissions(parts: Sequence[Path], keys: Iterable[int]) -> Mapping[int, tup
     found: dict[int, tuple[TracedSubmission, ...]] = {}
     for part in parts:
         with open_parquet(part, LINKS) as file:
-            column = file.schema_arrow.get_field_index("key")
             for group in range(file.num_row_groups):
-                known = file.metadata.row_group(group).column(column).statistics
-                if known is not None and known.has_min_max:
-                    least, most = (np.uint64(int(value) % 2**64) for value in (known.min, known.max))
-                    if least <= most and np.searchsorted(wanted, least) == np.searchsorted(wanted, most, side="right"):
-                        continue
+                least, most = map(np.uint64, key_bounds(file, group))
+                if np.searchsorted(wanted, least) == np.searchsorted(wanted, most, side="right"):
+                    continue
                 rows = file.read_row_group(group, columns=["key", "submissions"])
                 here = np.flatnonzero(np.isin(rows["key"].to_numpy(), wanted))
                 for row in rows.take(here).to_pylist():

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from webtext.corpus.config import TrainSettings
-from webtext.corpus.errors import WebtextError
 from webtext.corpus.files import os_errors
 from webtext.corpus.interrupts import stop_signals
 from webtext.corpus.lock import corpus_lock
@@ -108,7 +107,7 @@ class CorpusModels(CorpusFolder, Models):
                 roll_forward(self.path, Stage.SHARDS)
         shards = stage_manifest(self.path, Stage.SHARDS)
         if shards is None:
-            raise WebtextError("shards is not finished", where=self.path, hint="run webtext tokenize first")
+            raise self._unfinished(Stage.SHARDS)
         # The shards themselves are verified by the trainer, which knows those that an earlier run has pinned.
         verify_files(self.path, shards, lambda name: not name.endswith(".arrow"))
         return self.settings.train

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import xxhash
+from small_corpora import store_documents, words
 
 import webtext.dedup.signatures as signatures_module
 import webtext.pipelines.dedup as pipeline
@@ -60,11 +61,6 @@ def document(name: str, text: str, **changed: Any) -> dict[str, Any]:
     }
 
 
-def words(seed: int, count: int) -> str:
-    choice = random.Random(seed)
-    return " ".join(f"word{choice.randrange(5_000)}" for _ in range(count))
-
-
 def changed(text: str, seed: int, edits: int) -> str:
     """`text` with `edits` words replaced at random places."""
     choice = random.Random(seed)
@@ -72,17 +68,6 @@ def changed(text: str, seed: int, edits: int) -> str:
     for place in choice.sample(range(len(parts)), edits):
         parts[place] = f"new{choice.randrange(10**6)}"
     return " ".join(parts)
-
-
-def store(corpus: Path, rows: Sequence[dict[str, Any]], cuts: Sequence[int] = ()) -> list[Path]:
-    """Write documents/ by key, cut into files at `cuts`."""
-    table = pa.Table.from_pylist(sorted(rows, key=lambda row: row["key"]), DOCUMENTS)
-    paths = []
-    for number, (start, stop) in enumerate(zip([0, *cuts], [*cuts, len(table)], strict=True)):
-        path = corpus / f"documents/part-{number:05d}.parquet"
-        write_parquet(path, table.slice(start, stop - start), DOCUMENTS)
-        paths.append(path)
-    return paths
 
 
 def begin(corpus: Path, settings: DedupSettings = DEFAULTS, inputs: str = "one") -> StageRun:
@@ -137,7 +122,7 @@ def walked(tmp_path: Path) -> tuple[Path, Manifest]:
         document("short", "Too few words."),
         document("short too", "Too  few words."),
     ]
-    return tmp_path, clean(tmp_path, store(tmp_path, rows))
+    return tmp_path, clean(tmp_path, store_documents(tmp_path, rows))
 
 
 def test_copies_go_and_originals_stay(walked: tuple[Path, Manifest]) -> None:
@@ -183,19 +168,19 @@ def test_each_removed_document_has_an_outcome_and_a_row_that_names_its_keeper(wa
 
 def test_wikipedias_copies_stay_where_the_setting_says_so(tmp_path: Path) -> None:
     rows = [document("mirror", words(3, 200), title="Duck - Wikipedia")]
-    manifest = clean(tmp_path, store(tmp_path, rows), DedupSettings(wikipedia=False))
+    manifest = clean(tmp_path, store_documents(tmp_path, rows), DedupSettings(wikipedia=False))
     assert (manifest.rows_out, manifest.outcomes) == (1, {})
 
 
 def test_a_copy_of_wikipedia_takes_no_original_with_it(tmp_path: Path) -> None:
     text = words(3, 200)
     rows = [document("mirror", text, title="Duck - Wikipedia", karma=99), document("same", text)]
-    manifest = clean(tmp_path, store(tmp_path, rows))
+    manifest = clean(tmp_path, store_documents(tmp_path, rows))
     assert [row["title"] for row in read(tmp_path, manifest, "clean/part", DOCUMENTS)] == ["same"]
 
 
 def test_no_documents_make_empty_files(tmp_path: Path) -> None:
-    manifest = clean(tmp_path, store(tmp_path, []))
+    manifest = clean(tmp_path, store_documents(tmp_path, []))
     assert (manifest.rows_in, manifest.rows_out, manifest.outcomes) == (0, 0, {})
     assert sorted(manifest.files) == [
         "clean/duplicates.parquet",
@@ -207,13 +192,14 @@ def test_no_documents_make_empty_files(tmp_path: Path) -> None:
 
 
 def test_without_any_copy_all_stay(tmp_path: Path) -> None:
-    manifest = clean(tmp_path, store(tmp_path, [document(f"d{number}", words(number, 50)) for number in range(20)]))
+    rows = [document(f"d{number}", words(number, 50)) for number in range(20)]
+    manifest = clean(tmp_path, store_documents(tmp_path, rows))
     assert (manifest.rows_out, manifest.outcomes) == (20, {})
 
 
 def test_where_all_are_copies_one_stays_but_only_if_the_loss_is_accepted(tmp_path: Path) -> None:
     text = words(1, 60)
-    paths = store(tmp_path, [document(f"d{number}", text, karma=number) for number in range(1_000)])
+    paths = store_documents(tmp_path, [document(f"d{number}", text, karma=number) for number in range(1_000)])
     with pytest.raises(LossAlarm, match="999 of 1,000 rows"):
         clean(tmp_path, paths)
     manifest = clean(tmp_path, paths, accept_loss=True)
@@ -234,7 +220,7 @@ def test_the_stage_decides_as_the_references_do_one_after_the_other(tmp_path: Pa
     wanted = {
         row["key"]: (long[fate[0]]["key"], fate[1]) for row, fate in zip(long, fates, strict=True) if fate is not None
     }
-    manifest = clean(tmp_path, store(tmp_path, rows))
+    manifest = clean(tmp_path, store_documents(tmp_path, rows))
     found = {row["removed"]: row for row in read(tmp_path, manifest, "clean/dup", DUPLICATES)}
     long_keys = {row["key"] for row in long}
     assert {key: (row["keeper"], row["jaccard"]) for key, row in found.items() if key in long_keys} == wanted
@@ -244,17 +230,17 @@ def test_the_stage_decides_as_the_references_do_one_after_the_other(tmp_path: Pa
 
 def test_neither_files_nor_their_order_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = mixed_corpus()
-    manifest = clean(tmp_path / "one", store(tmp_path / "one", rows))
+    manifest = clean(tmp_path / "one", store_documents(tmp_path / "one", rows))
     monkeypatch.setattr(pipeline, "PIECE_ROWS", 7)
     for name, cuts in (("many", [1, 5, 5, 20, 31]), ("halves", [17])):
-        paths = store(tmp_path / name, rows, cuts)
+        paths = store_documents(tmp_path / name, rows, cuts)
         assert clean(tmp_path / name, paths[::-1]).identity == manifest.identity
 
 
 def test_row_groups_of_any_size_are_read(tmp_path: Path) -> None:
     rows = mixed_corpus()
-    wanted = clean(tmp_path / "one", store(tmp_path / "one", rows))
-    [path] = store(tmp_path / "two", rows)
+    wanted = clean(tmp_path / "one", store_documents(tmp_path / "one", rows))
+    [path] = store_documents(tmp_path / "two", rows)
     pq.write_table(read_parquet(path, DOCUMENTS), path, row_group_size=3)
     assert clean(tmp_path / "two", [path]).identity == wanted.identity
 
@@ -273,16 +259,16 @@ def test_documents_that_lie_in_no_order_give_the_same(tmp_path: Path, monkeypatc
 @pytest.mark.slow
 def test_the_number_of_workers_does_not_matter(tmp_path: Path) -> None:
     rows = mixed_corpus()
-    manifest = clean(tmp_path / "one", store(tmp_path / "one", rows))
-    paths = store(tmp_path / "two", rows, [10, 25])
+    manifest = clean(tmp_path / "one", store_documents(tmp_path / "one", rows))
+    paths = store_documents(tmp_path / "two", rows, [10, 25])
     assert clean(tmp_path / "two", paths, workers=2).identity == manifest.identity
 
 
 def test_more_documents_later_equal_all_at_once(tmp_path: Path) -> None:
     rows = mixed_corpus()
-    at_once = clean(tmp_path / "one", store(tmp_path / "one", rows), inputs="grown")
-    clean(tmp_path / "two", store(tmp_path / "two", rows[:20]), inputs="first")
-    grown = clean(tmp_path / "two", store(tmp_path / "two", rows, [20]), inputs="grown")
+    at_once = clean(tmp_path / "one", store_documents(tmp_path / "one", rows), inputs="grown")
+    clean(tmp_path / "two", store_documents(tmp_path / "two", rows[:20]), inputs="first")
+    grown = clean(tmp_path / "two", store_documents(tmp_path / "two", rows, [20]), inputs="grown")
     assert grown.identity == at_once.identity
     verify_files(tmp_path / "two", grown)
 
@@ -293,7 +279,7 @@ def grow(corpus: Path, monkeypatch: pytest.MonkeyPatch, *generations: Sequence[d
     manifest = None
     for number, rows in enumerate(generations):
         last = number == len(generations) - 1
-        manifest = clean(corpus, store(corpus, rows), inputs="last" if last else str(number))
+        manifest = clean(corpus, store_documents(corpus, rows), inputs="last" if last else str(number))
     assert manifest is not None
     return manifest
 
@@ -344,7 +330,7 @@ def test_a_corpus_that_grew_signs_and_collects_only_what_is_new_or_connected_wit
     grow(tmp_path, monkeypatch, old)
     assert seen == [("_signed", 5), ("shingle_sets", 4)]
     seen.clear()
-    manifest = clean(tmp_path, store(tmp_path, [*old, *new]), inputs="more")
+    manifest = clean(tmp_path, store_documents(tmp_path, [*old, *new]), inputs="more")
     assert seen == [("_signed", 1), ("shingle_sets", 3)]
     assert manifest.rows_out == 3
 
@@ -355,7 +341,7 @@ def test_an_index_that_was_changed_is_refused(tmp_path: Path, monkeypatch: pytes
     path = tmp_path / "clean/index/part-00000.arrow"
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(DamagedFile, match=r"index/part-00000\.arrow"):
-        clean(tmp_path, store(tmp_path, rows), inputs="more")
+        clean(tmp_path, store_documents(tmp_path, rows), inputs="more")
 
 
 @pytest.mark.parametrize(
@@ -376,9 +362,9 @@ def test_a_stage_that_stopped_goes_on_and_gives_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str
 ) -> None:
     rows = mixed_corpus()
-    wanted = clean(tmp_path / "one", store(tmp_path / "one", rows, [10, 30]))
+    wanted = clean(tmp_path / "one", store_documents(tmp_path / "one", rows, [10, 30]))
     corpus = tmp_path / "two"
-    paths = store(corpus, rows, [10, 30])
+    paths = store_documents(corpus, rows, [10, 30])
     monkeypatch.setattr(faults, "_passed", Counter())
     monkeypatch.setenv("WEBTEXT_FAULT", f"{point}:raise")
     with pytest.raises(Exception, match=point.partition(":")[0]):
@@ -391,7 +377,7 @@ def test_a_stage_that_stopped_goes_on_and_gives_the_same(
 
 def test_signatures_that_are_there_are_not_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = mixed_corpus()
-    paths = store(tmp_path, rows, [10, 30])
+    paths = store_documents(tmp_path, rows, [10, 30])
     monkeypatch.setattr(faults, "_passed", Counter())
     monkeypatch.setenv("WEBTEXT_FAULT", "dedup.signed:2:raise")
     with pytest.raises(Exception, match=r"dedup\.signed"):
@@ -403,7 +389,7 @@ def test_signatures_that_are_there_are_not_made_again(tmp_path: Path, monkeypatc
 
 
 def test_damaged_documents_are_named(tmp_path: Path) -> None:
-    [path] = store(tmp_path, mixed_corpus())
+    [path] = store_documents(tmp_path, mixed_corpus())
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(DamagedFile, match=r"part-00000\.parquet"):
         clean(tmp_path, [path])
@@ -414,13 +400,13 @@ def test_damaged_documents_are_named(tmp_path: Path) -> None:
 def test_settings_without_a_band_are_refused(tmp_path: Path) -> None:
     settings = DedupSettings(permutations=16, band_rows=20)
     with pytest.raises(UsageError, match="band_rows is 20"):
-        clean(tmp_path, store(tmp_path, []), settings)
+        clean(tmp_path, store_documents(tmp_path, []), settings)
 
 
 def test_the_ten_copies_among_a_thousand_real_articles_are_found_and_no_other(tmp_path: Path, data: Path) -> None:
     articles = [line.split(" ", 1) for line in (data / "neardup/articles_1000.train").read_text().splitlines()]
     truth = {frozenset(line.split()) for line in (data / "neardup/articles_1000.truth").read_text().splitlines()}
-    manifest = clean(tmp_path, store(tmp_path, [document(name, text) for name, text in articles]))
+    manifest = clean(tmp_path, store_documents(tmp_path, [document(name, text) for name, text in articles]))
     removed = read(tmp_path, manifest, "clean/dup", DUPLICATES)
     found = {frozenset(row[name].rsplit("/")[-1] for name in ("removed_url", "keeper_url")) for row in removed}
     assert found == truth

@@ -3,42 +3,21 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import pytest
+from tasks import Touch
 
 from webtext.corpus.errors import WebtextError
 from webtext.pipelines.engine import Engine
 
 
-@dataclass(frozen=True)
-class Touch:
-    """Leave a file named after the element; fail as `how` says at element 7."""
-
-    folder: Path
-    how: str = "well"
-
-    def __call__(self, element: int) -> str:
-        if element == 7 and self.how == "error":
-            raise WebtextError("seven is damaged", where="part 7", hint="make it again")
-        if element == 7 and self.how == "bug":
-            raise ZeroDivisionError("seven")
-        if element == 7 and self.how == "disk":
-            raise OSError(28, "No space left on device", "part 7")
-        if element == 7 and self.how == "kill":
-            os.kill(os.getpid(), signal.SIGKILL)
-        (self.folder / str(element)).write_text(str(os.getpid()))
-        return "not wanted"
-
-
 @pytest.fixture(autouse=True)
-def workers_find_this_module(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Workers do not look into the working directory, and `Touch` is no part of webtext."""
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+def workers_find_the_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers do not look into the working directory, and `tasks` is no part of webtext."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
 
 
 def left_over() -> list[int]:
