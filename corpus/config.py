@@ -151,6 +151,16 @@ class DedupSettings:
     band_rows: int = setting(6, "signature rows a band: fewer find more candidates, all of which are verified", low=1)
     seed: int = setting(1, "seed of the permutations (datasketch's default)", low=0, high=2**32 - 1)
     wikipedia: bool = setting(True, "remove copies of Wikipedia pages")
+    wikipedia_index: str = setting("", "an index of articles (webtext wikipedia index): copies are found by content")
+    wikipedia_containment: float = setting(
+        0.5, "share of a document's n-grams in one article from which it is a copy", low=0.05, high=1
+    )
+    decontaminate: tuple[str, ...] = setting((), "test sets (PATH or KIND=PATH) whose text may not be in the corpus")
+    decontaminate_by: str = setting(
+        "remove", "take out documents that hold test text, or excise it (GPT-3's rule)", choices=("remove", "excise")
+    )
+    decontaminate_words: int = setting(13, "words in a row of a test set that are such text", low=1, high=100)
+    decontaminate_window: int = setting(200, "characters on both sides that are excised with it", low=0)
 
 
 @dataclass(frozen=True)

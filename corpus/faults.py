@@ -30,10 +30,18 @@ POINTS: tuple[str, ...] = (
     "crawl.committed",  # states committed
     "extract.part",  # one part of the pages extracted and written
     "dedup.signed",  # one part's signatures written
+    "dedup.searched",  # what one part has of test sets written
+    "dedup.sampled",  # one part's n-grams for the index of articles written
+    "dedup.looked-up",  # what one table of that index knows of them written
+    "dedup.judged",  # one part's copies of articles written
     "dedup.matched",  # one band's buckets written
     "dedup.collected",  # one part's shingle sets written
     "dedup.decided",  # it is decided who stays, nothing rewritten
     "dedup.written",  # one output file written
+    "wikipedia.hashed",  # some articles of a dump hashed and written
+    "wikipedia.read",  # one piece of a dump recorded
+    "wikipedia.table",  # one table of an index written
+    "wikipedia.indexed",  # the index is whole, work/ not yet cleared
     "overlap.streamed",  # one part's n-grams of test sets written
     "tokenize.counted",  # one part's pieces counted and written
     "tokenize.trained",  # the tokenizer exists, no shard yet

@@ -100,6 +100,33 @@ DUPLICATES = pa.schema(
 """clean/duplicates.parquet: what was removed, for which document that stays, how similar, and why
 (the outcome's word). A copy of an encyclopedia has no keeper."""
 
+WIKIPEDIA = pa.schema(
+    [
+        _field("removed", pa.uint64()),
+        _field("removed_url", pa.string()),
+        _field("host", pa.string()),
+        pa.field("mark", pa.string()),
+        pa.field("article", pa.string()),
+        pa.field("containment", pa.float64()),
+    ]
+)
+"""clean/wikipedia.parquet: the copies of Wikipedia that were removed: the host that answered, and what gave them away:
+a mark, or the article and the share of the document's n-grams in it."""
+
+CONTAMINATED = pa.schema(
+    [
+        _field("key", pa.uint64()),
+        _field("url", pa.string()),
+        _field("set", pa.string()),
+        _field("example", pa.string()),
+        _field("grams", pa.int64()),
+        _field("action", pa.string()),
+        _field("characters", pa.int64()),
+    ]
+)
+"""clean/contaminated.parquet: a row for each example of which a document held text: how many n-grams of it, what was
+done (removed, excised), and how many characters of the document went in all."""
+
 OUTCOMES = pa.schema(
     [
         _field("key", pa.uint64()),

@@ -94,22 +94,22 @@ def known_signatures(
     return known, shingles, sketches
 
 
-def unchanged(before: Documents, now: Documents, marked: Bools) -> Bools | None:
+def unchanged(before: Documents, now: Documents, aside: Bools) -> Bools | None:
     """Which documents are what they were when the index was made, and are compared then and now.
 
     Args:
         before: the index, by key.
-        marked: which of the documents now are copies of Wikipedia.
+        aside: which of the documents now are set aside.
 
     Returns:
-        bool of shape (documents now,); None where a document that was compared is gone, has another text, or became a
-        copy of Wikipedia: its neighbours of then are no longer known.
+        bool of shape (documents now,); None where a document that was compared is gone, has another text, or was set
+        aside: its neighbours of then are no longer known.
     """
     order = np.argsort(now.key)
     found, at = _find(now.key[order], before.key)
     row = order[at]
     same_text = found & np.all(now.exact[row] == before.exact, axis=1)
-    if np.any(before.is_compared & ~(same_text & ~marked[row])):
+    if np.any(before.is_compared & ~(same_text & ~aside[row])):
         return None
     same = same_text & before.is_compared & now.is_compared[row]
     for then, today in ((before.karma, now.karma), (before.length, now.length), (before.posted, now.posted)):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from webtext.corpus.outcomes import Stage
 from webtext.corpus.schemas import DUPLICATES, OUTCOMES, key_text
 from webtext.dedup.parts import read_part
-from webtext.dedup.verdicts import OUTCOME, STAYS, WIKIPEDIA, LineUp, Verdicts
+from webtext.dedup.verdicts import CONTAMINATED, OUTCOME, STAYS, WIKIPEDIA, LineUp, Verdicts
 
 Ints = NDArray[np.int64]
 
@@ -25,7 +25,7 @@ def removed_table(verdicts: Verdicts, lined: LineUp, signatures: Sequence[Path])
 
     Returns:
         removed, removed_url, keeper, keeper_url, jaccard as `schemas.DUPLICATES` has them; verdict (uint8); mark (what
-        gives a copy of Wikipedia away, else empty).
+        gives a copy of Wikipedia away, else empty); aside (why else it was set aside, else empty); row.
     """
     key = lined.documents.key
     rows = np.flatnonzero(verdicts.verdict != STAYS)
@@ -35,6 +35,7 @@ def removed_table(verdicts: Verdicts, lined: LineUp, signatures: Sequence[Path])
     names = _taken(signatures, rows, ["url", "wikipedia"])
     keeper_url = _taken(signatures, keeper[~alone], ["url"])["url"]
     index = np.cumsum(~alone) - 1
+    why = dict(zip(lined.why.rows.tolist(), lined.why.details, strict=True))
     return pa.table(
         {
             "removed": key[rows],
@@ -44,6 +45,8 @@ def removed_table(verdicts: Verdicts, lined: LineUp, signatures: Sequence[Path])
             "jaccard": pa.array(verdicts.jaccard[rows], mask=alone),
             "verdict": verdicts.verdict[rows],
             "mark": names["wikipedia"],
+            "aside": [why.get(row, "") for row in rows.tolist()],
+            "row": rows,
         }
     )
 
@@ -70,13 +73,15 @@ def _words(removed: pa.Table) -> pa.Array:
 
 
 def _details(removed: pa.Table) -> list[str]:
-    names = ("verdict", "mark", "jaccard", "keeper_url", "keeper")
+    names = ("verdict", "mark", "aside", "jaccard", "keeper_url", "keeper")
     rows = zip(*(removed[name].to_pylist() for name in names), strict=True)
     return [
-        f"copy of Wikipedia: {mark}"
+        f"copy of Wikipedia: {mark or aside}"
         if verdict == WIKIPEDIA
+        else aside
+        if verdict == CONTAMINATED
         else f"jaccard {jaccard:.3f} with {keeper_url} (key {key_text(keeper)})"
-        for verdict, mark, jaccard, keeper_url, keeper in rows
+        for verdict, mark, aside, jaccard, keeper_url, keeper in rows
     ]
 
 

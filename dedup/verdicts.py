@@ -1,7 +1,8 @@
-"""From signatures to what becomes of every document: Wikipedia's copies first, then exact copies, then near ones.
+"""From signatures to what becomes of every document: those set aside first, then exact copies, then near ones.
 
-Documents are known by two numbers: the *row* among all documents as they lie in files, and the *place* in the order of
-preference among those compared (not Wikipedia's, the first with their text, long enough for a shingle).
+Set aside, before any comparison, are copies of Wikipedia and documents with text of test sets. Documents are known by
+two numbers: the *row* among all documents as they lie in files, and the *place* in the order of preference among those
+compared (not set aside, the first with their text, long enough for a shingle).
 """
 
 from __future__ import annotations
@@ -24,8 +25,13 @@ from webtext.dedup.survivors import Comparison, Survivors, decide, priority
 
 Ints = NDArray[np.int64]
 
-STAYS, EXACT, NEAR, WIKIPEDIA = 0, 1, 2, 3
-OUTCOME = {EXACT: Outcome.DUPLICATE, NEAR: Outcome.NEAR_DUPLICATE, WIKIPEDIA: Outcome.WIKIPEDIA}
+STAYS, EXACT, NEAR, WIKIPEDIA, CONTAMINATED = 0, 1, 2, 3, 4
+OUTCOME = {
+    EXACT: Outcome.DUPLICATE,
+    NEAR: Outcome.NEAR_DUPLICATE,
+    WIKIPEDIA: Outcome.WIKIPEDIA,
+    CONTAMINATED: Outcome.CONTAMINATED,
+}
 """The outcome of each verdict but `STAYS`."""
 
 
@@ -43,20 +49,51 @@ class Verdicts:
 
 
 @dataclass(frozen=True)
+class SetAside:
+    """Documents that go whatever the others are: `rows` (int64, ascending), their verdicts (uint8) and in words why."""
+
+    rows: Ints
+    verdict: NDArray[np.uint8]
+    details: tuple[str, ...]
+
+    @classmethod
+    def of(cls, verdict: int, rows: Ints, details: Sequence[str]) -> SetAside:
+        """All of one verdict."""
+        order = np.argsort(rows, kind="stable")
+        told = tuple(details[place] for place in order.tolist())
+        return cls(rows[order], np.full(len(rows), verdict, np.uint8), told)
+
+    @classmethod
+    def none(cls) -> SetAside:
+        """No document."""
+        return cls.of(STAYS, np.empty(0, np.int64), ())
+
+    def over(self, other: SetAside) -> SetAside:
+        """These, and those of `other` that are not among them."""
+        rest = ~np.isin(other.rows, self.rows)
+        rows = np.concatenate((self.rows, other.rows[rest]))
+        order = np.argsort(rows)
+        details = (*self.details, *(other.details[place] for place in np.flatnonzero(rest).tolist()))
+        verdict = np.concatenate((self.verdict, other.verdict[rest]))
+        return SetAside(rows[order], verdict[order], tuple(details[place] for place in order.tolist()))
+
+
+@dataclass(frozen=True)
 class LineUp:
     """Who is compared with whom, before any comparison.
 
-    By row: `documents`, `site` (uint64, the registered domain), `marked` (copies of Wikipedia). `rows` gives the row
-    of each document that Wikipedia's marks leave, in the order of preference; `first` the position in `rows` of the
-    first document with the same text; `compared` the row of each place.
+    By row: `documents`, `site` (uint64, the registered domain), `aside` (uint8, the verdict of those set aside, else
+    `STAYS`). `rows` gives the row of each other document, in the order of preference; `first` the position in `rows`
+    of the first document with the same text; `compared` the row of each place. `why` is what `aside` was told.
     """
 
     documents: Documents
     site: NDArray[np.uint64]
-    marked: NDArray[np.bool_]
+    aside: NDArray[np.uint8]
     rows: Ints
     first: Ints
     compared: Ints
+    why: SetAside
 
     @property
     def total(self) -> int:
@@ -71,8 +108,11 @@ class LineUp:
         return places
 
 
-def line_up(signatures: Sequence[Path]) -> LineUp:
+def line_up(signatures: Sequence[Path], why: SetAside | None = None) -> LineUp:
     """Put the documents of all signature tables (parts that hold `signatures.sign`) in order.
+
+    Args:
+        why: who is set aside beside the copies of Wikipedia that the tables mark.
 
     Raises:
         DamagedFile: two documents have one key: the order would depend on how they lie in files.
@@ -84,14 +124,18 @@ def line_up(signatures: Sequence[Path]) -> LineUp:
     karma, length, posted = (columns(signatures, name, np.int64) for name in ("karma", "length", "posted"))
     shingles = columns(signatures, "shingles", np.int32)
     exact = np.concatenate([np.empty((0, 2), np.uint64), *(matrix_of(read_part(path), "exact") for path in signatures)])
-    rows = np.flatnonzero(~marked)
+    why = why or SetAside.none()
+    aside = np.zeros(len(key), np.uint8)
+    aside[why.rows] = why.verdict
+    aside[marked] = WIKIPEDIA
+    rows = np.flatnonzero(aside == STAYS)
     rows = rows[priority(karma[rows], length[rows], posted[rows], key[rows])]
     first = first_copies(exact[rows])
     compared = rows[(first == np.arange(len(rows))) & (shingles[rows] > 0)]
     is_compared = np.zeros(len(key), bool)
     is_compared[compared] = True
     documents = Documents(key, exact, karma, length, posted, is_compared)
-    return LineUp(documents, columns(signatures, "site", np.uint64), marked, rows, first, compared)
+    return LineUp(documents, columns(signatures, "site", np.uint64), aside, rows, first, compared, why)
 
 
 def near_copies(
@@ -118,8 +162,7 @@ def near_copies(
 
 def give_verdicts(lined: LineUp, survivors: Survivors) -> Verdicts:
     """What becomes of every document, by row, where `survivors` says it of those compared, by place."""
-    verdict = np.full(lined.total, WIKIPEDIA, np.uint8)
-    verdict[lined.rows] = STAYS
+    verdict = lined.aside.copy()
     keeper = np.full(lined.total, -1, np.int64)
     jaccard = np.zeros(lined.total)
 

@@ -1,6 +1,7 @@
 """documents/ to clean/: copies of Wikipedia, exact copies and near copies go, and it is written down why.
 
-1. sign: each piece of documents/ gets a part with signatures, resumed part by part (Beam).
+1. sign: each piece of documents/ gets a part with signatures, resumed part by part (Beam); where it is asked for, also
+   what text of test sets and of Wikipedia's articles is in it (`contamination`, `wikipedia`, `set_aside`).
 2. match: each band is sorted into its buckets (Beam, one element a band).
 3. collect: shingle sets of the documents that share a bucket (Beam).
 4. decide who stays (the driver: arrays of numbers, no text).
@@ -26,11 +27,13 @@ from numpy.typing import NDArray
 
 from webtext.corpus.config import DedupSettings
 from webtext.corpus.faults import fault_point
-from webtext.corpus.files import file_sha256, read_parquet
+from webtext.corpus.files import read_parquet
 from webtext.corpus.manifests import Manifest, verify_files
 from webtext.corpus.progress import say
 from webtext.corpus.schemas import DUPLICATES
 from webtext.corpus.stages import StageRun
+from webtext.corpus.testsets.example import TestSet
+from webtext.dedup.article_index import ArticleIndex
 from webtext.dedup.bands import Buckets, band_count, band_hashes, buckets
 from webtext.dedup.index import known_signatures, reached, read_documents, unchanged
 from webtext.dedup.minhash import Permutations
@@ -42,9 +45,13 @@ from webtext.dedup.survivors import Survivors
 from webtext.dedup.utf8 import Texts
 from webtext.dedup.verdicts import NEAR, OUTCOME, STAYS, LineUp, give_verdicts, line_up, near_copies
 from webtext.dedup.verify import StoredSets, Verifier
-from webtext.pipelines.dedup_output import DUPLICATES_NAME, INDEX_FOLDER, Decided, Piece, write_outputs
+from webtext.pipelines.contamination import prepare
+from webtext.pipelines.dedup_output import DUPLICATES_NAME, INDEX_FOLDER, Decided, write_outputs
+from webtext.pipelines.dedup_pieces import Piece, pieces_of
 from webtext.pipelines.engine import Engine
-from webtext.pipelines.pieces import cut, each
+from webtext.pipelines.pieces import each
+from webtext.pipelines.set_aside import Searches, take_steps
+from webtext.pipelines.wikipedia import find_copies
 
 MATCH_ROWS = 2_000_000
 """Fewer documents are matched in this process: all bands take 2 us a document, a worker 3 s to start."""
@@ -74,8 +81,14 @@ def make_clean(
     *,
     engine: Engine,
     accept_loss: bool,
+    sets: Sequence[TestSet] = (),
+    articles: ArticleIndex | None = None,
 ) -> Manifest:
     """Make the stage clean/ from `documents`: Parquet files of `schemas.DOCUMENTS`, in any layout.
+
+    Args:
+        sets: the test sets of `settings.decontaminate`, read.
+        articles: the index of `settings.wikipedia_index`, opened.
 
     Raises:
         UsageError: settings that leave no band.
@@ -84,13 +97,25 @@ def make_clean(
     """
     check_settings(settings)
     before = _before(run)
-    pieces, decided = _plan(run, documents)
+    pieces, everything = pieces_of(run, documents)
+    decided = Decided(**{kind: run.part(kind, everything, suffix=".arrow") for kind in Decided.kinds()})
+    searches = Searches(prepare(run, sets, settings) if sets else None, articles)
     known = None if before is None else partial(known_signatures, before.index, permutations=settings.permutations)
     signer = _Sign(settings, Permutations.of(settings.permutations, settings.seed), known)
-    each(engine, "dedup: sign", signer, pieces, [piece.signatures for piece in pieces])
+    take_steps(engine, searches.steps(signer), pieces)
+    if articles is not None:
+        find_copies(run, pieces, everything, articles, settings.wikipedia_containment, engine)
     if not decided.all_there():
-        _decide(run, pieces, decided, settings, engine, before)
-    outputs = write_outputs(run, engine, pieces, decided, permutations=settings.permutations)
+        _decide(run, pieces, decided, settings, engine, before, searches)
+    outputs = write_outputs(
+        run,
+        engine,
+        pieces,
+        decided,
+        permutations=settings.permutations,
+        searches=searches,
+        wikipedia=settings.wikipedia or articles is not None,
+    )
 
     verdict = column(read_part(decided.removed), "verdict")
     return run.publish(
@@ -115,24 +140,6 @@ def _before(run: StageRun) -> Before | None:
     return Before(tuple(run.corpus / name for name in names), run.corpus / DUPLICATES_NAME)
 
 
-def _plan(run: StageRun, documents: Sequence[Path]) -> tuple[list[Piece], Decided]:
-    """Cut the documents into pieces and name every part.
-
-    Signatures are named by the bytes they are made of; all that depends on other documents, by all signatures.
-    """
-    found = cut(documents)
-    hashes = {path: file_sha256(path) for path in documents}
-    signed = [run.part("signatures", hashes[rows.path], rows.groups, suffix=".arrow") for rows in found]
-    everything = [path.name for path in signed]
-    sets = [run.part("sets", everything, name, suffix=".arrow") for name in everything]
-    pieces = [
-        Piece(rows.path, rows.groups, rows.start, rows.rows, *parts)
-        for rows, *parts in zip(found, signed, sets, strict=True)
-    ]
-    parts = {kind: run.part(kind, everything, suffix=".arrow") for kind in Decided.kinds()}
-    return pieces, Decided(**parts)
-
-
 def _decide(
     run: StageRun,
     pieces: Sequence[Piece],
@@ -140,10 +147,11 @@ def _decide(
     settings: DedupSettings,
     engine: Engine,
     before: Before | None,
+    searches: Searches,
 ) -> None:
     """Steps 2 to 4: write the parts of `decided`."""
     signatures = [piece.signatures for piece in pieces]
-    lined = line_up(signatures)
+    lined = line_up(signatures, searches.set_aside(pieces))
     places = lined.places
     write_part(decided.places, pa.table({"place": places}))
     write_part(decided.sketches, pa.table({"sketch": matrix(_sketches(signatures, places, settings.permutations))}))
@@ -175,6 +183,7 @@ def _decide(
     by_key = np.argsort(lined.documents.key)
     write_part(decided.by_key, pa.table({"row": by_key}))
     write_part(decided.kept, pa.table({"row": by_key[verdicts.verdict[by_key] == STAYS]}))
+    write_part(decided.contaminated, searches.contaminated(pieces, verdicts.verdict))
     write_part(decided.removed, removed_table(verdicts, lined, signatures))
     fault_point("dedup.decided")
 
@@ -197,7 +206,7 @@ def _known(
     """The verdicts that still hold since the last time, by place, and the places that are decided now."""
     count = len(lined.compared)
     keeper, jaccard = np.full(count, -1, np.int64), np.zeros(count)
-    old = None if before is None else unchanged(read_documents(before.index), lined.documents, lined.marked)
+    old = None if before is None else unchanged(read_documents(before.index), lined.documents, lined.aside != STAYS)
     if before is None or old is None:
         return Survivors(keeper, jaccard), np.ones(count, bool)
     again = reached(shared, ~old[lined.compared])

@@ -23,26 +23,22 @@ from webtext.corpus.files import (
     write_json,
     write_parquet_groups,
 )
-from webtext.corpus.schemas import DOCUMENTS, DUPLICATES, OUTCOMES
+from webtext.corpus.schemas import CONTAMINATED, DOCUMENTS, DUPLICATES, OUTCOMES, WIKIPEDIA
 from webtext.corpus.stages import StageRun
 from webtext.dedup.index import Documents, empty_index, index_table
 from webtext.dedup.parts import column, matrix_of, read_part, write_part
 from webtext.dedup.removals import duplicate_rows, outcome_rows
+from webtext.pipelines.contamination import cut_out
+from webtext.pipelines.dedup_pieces import Piece
 from webtext.pipelines.engine import Engine
-from webtext.pipelines.pieces import Rows
+from webtext.pipelines.set_aside import Searches, wikipedia_rows
 from webtext.pipelines.sorted_output import ROWS_PER_FILE, digest_file
 
 DUPLICATES_NAME = "clean/duplicates.parquet"
+WIKIPEDIA_NAME = "clean/wikipedia.parquet"
+CONTAMINATED_NAME = "clean/contaminated.parquet"
 INDEX_FOLDER = "clean/index/"
 INDEX_ROWS = 250_000  # rows an index file: 45 MB
-
-
-@dataclass(frozen=True)
-class Piece(Rows):
-    """A piece of documents/, and where its parts lie."""
-
-    signatures: Path
-    sets: Path
 
 
 @dataclass(frozen=True)
@@ -50,7 +46,7 @@ class Decided:
     """The parts that say what was decided.
 
     `places` and `wanted` by row; `sketches` by place; `by_key`: all rows in the order of their keys; `kept`: those of
-    them that stay; `removed`: `removals.removed_table`, written last.
+    them that stay; `contaminated`: rows of `schemas.CONTAMINATED`; `removed`: `removals.removed_table`, written last.
     """
 
     places: Path
@@ -58,6 +54,7 @@ class Decided:
     sketches: Path
     by_key: Path
     kept: Path
+    contaminated: Path
     removed: Path
 
     @classmethod
@@ -90,9 +87,20 @@ class _File:
 
 
 def write_outputs(
-    run: StageRun, engine: Engine, pieces: Sequence[Piece], decided: Decided, *, permutations: int
+    run: StageRun,
+    engine: Engine,
+    pieces: Sequence[Piece],
+    decided: Decided,
+    *,
+    permutations: int,
+    searches: Searches,
+    wikipedia: bool,
 ) -> Output:
-    """Write every output file below work/; those that are there are not made again."""
+    """Write every output file below work/; those that are there are not made again.
+
+    Args:
+        wikipedia: whether copies of Wikipedia were looked for.
+    """
     counts = {name: len(read_part(getattr(decided, name))) for name in ("kept", "removed", "by_key")}
     files: dict[str, _File] = {}
     for kind, pattern, rows, rows_per_file in (
@@ -100,6 +108,8 @@ def write_outputs(
         ("index", INDEX_FOLDER + "part-{:05d}.arrow", counts["by_key"], INDEX_ROWS),
         ("outcomes", "outcomes/clean-{:05d}.parquet", counts["removed"], ROWS_PER_FILE["outcomes"]),
         ("duplicates", DUPLICATES_NAME, counts["removed"], max(1, counts["removed"])),
+        *([("wikipedia", WIKIPEDIA_NAME, 0, 1)] if wikipedia else []),
+        *([("contaminated", CONTAMINATED_NAME, 0, 1)] if searches.test_text is not None else []),
     ):
         for number, start in enumerate(range(0, max(rows, 1), rows_per_file)):
             path = run.part("out", kind, decided.removed.name, rows_per_file, number, suffix=Path(pattern).suffix)
@@ -107,7 +117,7 @@ def write_outputs(
     missing = [file for file in files.values() if not digest_file(file.path).exists()]
     engine.each(
         "dedup: rewrite",
-        _Write(tuple(pieces), decided, permutations),
+        _Write(tuple(pieces), decided, permutations, searches),
         missing,
         unit="files",
         made=lambda: sum(digest_file(file.path).exists() for file in missing),
@@ -126,6 +136,7 @@ class _Write:
     pieces: tuple[Piece, ...]
     decided: Decided
     permutations: int
+    searches: Searches
 
     def __call__(self, file: _File) -> None:
         kinds: dict[str, Callable[[_File], None]] = {
@@ -133,6 +144,8 @@ class _Write:
             "index": self._index,
             "outcomes": self._outcomes,
             "duplicates": self._duplicates,
+            "wikipedia": self._wikipedia,
+            "contaminated": self._contaminated,
         }
         kinds[file.kind](file)
         write_json(digest_file(file.path), file_sha256(file.path))
@@ -141,7 +154,8 @@ class _Write:
     def _clean(self, file: _File) -> None:
         rows = _rows(self.decided.kept, file)
         in_order = bool(np.all(rows[1:] > rows[:-1]))
-        groups = _in_order(self.pieces, rows) if in_order else _in_any_order(self.pieces, rows)
+        cut = self.searches.test_text is not None and self.searches.test_text.excise
+        groups = (_in_order if in_order else _in_any_order)(self.pieces, rows, cut)
         write_parquet_groups(file.path, groups, DOCUMENTS)
 
     def _outcomes(self, file: _File) -> None:
@@ -151,6 +165,15 @@ class _Write:
     def _duplicates(self, file: _File) -> None:
         removed = read_part(self.decided.removed)
         write_parquet_groups(file.path, (duplicate_rows(removed[part]) for part in _groups(len(removed))), DUPLICATES)
+
+    def _wikipedia(self, file: _File) -> None:
+        by_content = self.searches.articles is not None
+        rows = wikipedia_rows(read_part(self.decided.removed), self.pieces, by_content)
+        write_parquet_groups(file.path, (rows[part] for part in _groups(len(rows))), WIKIPEDIA)
+
+    def _contaminated(self, file: _File) -> None:
+        rows = read_part(self.decided.contaminated)
+        write_parquet_groups(file.path, (rows[part] for part in _groups(len(rows))), CONTAMINATED)
 
     def _index(self, file: _File) -> None:
         rows = _rows(self.decided.by_key, file)
@@ -173,16 +196,21 @@ class _Write:
         write_part(file.path, index_table(documents, found["shingles"], found["sketch"]))
 
 
-def _in_order(pieces: Sequence[Piece], rows: NDArray[np.int64]) -> Iterator[pa.Table]:
-    """Row groups of these rows of all documents, ascending: each document is read once, few are held."""
+def _in_order(pieces: Sequence[Piece], rows: NDArray[np.int64], cut: bool) -> Iterator[pa.Table]:
+    """Row groups of these rows of all documents, ascending: each document is read once, few are held.
+
+    With `cut` what is left of documents with text of test sets (`contamination.cut_out`).
+    """
     held: list[pa.Table] = []
     count = 0
     for piece, _, inside in _by_piece(pieces, rows):
         start = 0
         for batch in piece.batches(DOCUMENTS.names):
             mine = inside[np.searchsorted(inside, start) : np.searchsorted(inside, start + len(batch))] - start
-            start += len(batch)
             table = batch if len(mine) == len(batch) else batch.take(pa.array(mine))
+            if cut:
+                table = cut_out(table, mine + start, piece.contaminated)
+            start += len(batch)
             held.append(table)
             count += len(table)
             if count >= ROW_GROUP_ROWS:
@@ -194,7 +222,7 @@ def _in_order(pieces: Sequence[Piece], rows: NDArray[np.int64]) -> Iterator[pa.T
         yield pa.concat_tables(held)
 
 
-def _in_any_order(pieces: Sequence[Piece], rows: NDArray[np.int64]) -> Iterator[pa.Table]:
+def _in_any_order(pieces: Sequence[Piece], rows: NDArray[np.int64], cut: bool) -> Iterator[pa.Table]:
     """The same where documents/ is not sorted by key as a whole: for each row group all that holds its rows is read."""
     for part in _groups(len(rows)):
         mine = rows[part]
@@ -202,7 +230,8 @@ def _in_any_order(pieces: Sequence[Piece], rows: NDArray[np.int64]) -> Iterator[
         tables: list[pa.Table] = []
         count = 0
         for piece, here, inside in _by_piece(pieces, mine):
-            tables.append(piece.read(DOCUMENTS.names).take(pa.array(inside)))
+            table = piece.read(DOCUMENTS.names).take(pa.array(inside))
+            tables.append(cut_out(table, inside, piece.contaminated) if cut else table)
             places[here] = np.arange(count, count + len(here))
             count += len(here)
         yield pa.concat_tables(tables).take(pa.array(places))

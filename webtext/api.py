@@ -36,7 +36,7 @@ from webtext.corpus.progress import read_progress, say
 from webtext.corpus.stages import StageRun, roll_forward, stage_manifest
 from webtext.extras import needs
 from webtext.folder import SECTIONS
-from webtext.overlaps import CorpusOverlaps
+from webtext.overlaps import CorpusOverlaps, beside_of, located
 from webtext.reports import StageReport, Status
 
 if TYPE_CHECKING:
@@ -190,7 +190,11 @@ class Corpus(CorpusOverlaps):
         accept_loss: bool = False,
         **settings: object,
     ) -> StageReport:
-        """Remove copies: `documents/` to `clean/`, each removal with the document that stays."""
+        """Remove copies: `documents/` to `clean/`, each removal with the document that stays.
+
+        With `wikipedia_index` copies of its articles go, too; with `decontaminate` documents with text of test sets.
+        """
+        settings = located(settings)
         with self._writing("dedup", settings, Stage.CLEAN, engine=engine) as wanted, needs("dedup"):
             from webtext.dedup.rules import RULES
             from webtext.pipelines.dedup import make_clean
@@ -198,7 +202,8 @@ class Corpus(CorpusOverlaps):
 
             source = self._finished(Stage.DOCUMENTS)
             inputs = {"documents": source.identity}
-            run = self._begin(Stage.CLEAN, wanted, RULES, inputs, settings, redo=redo)
+            beside = beside_of(wanted.dedup)
+            run = self._begin(Stage.CLEAN, wanted, RULES, inputs, settings, redo=redo, stated=beside.stated())
             if run.done:
                 return _nothing(run)
             manifest = make_clean(
@@ -208,6 +213,8 @@ class Corpus(CorpusOverlaps):
                 wanted.dedup,
                 engine=choose_engine(wanted.engine, workers, self.path),
                 accept_loss=accept_loss,
+                sets=beside.sets,
+                articles=beside.articles,
             )
             return _made(manifest)
 
@@ -298,6 +305,8 @@ class Corpus(CorpusOverlaps):
             from webtext.pipelines.engines import choose_engine
             from webtext.tokenize.choosing import stated
         stated(settings.tokenize, stage_manifest(self.path, Stage.SHARDS))
+        with needs("dedup"):
+            beside_of(settings.dedup)
         choose_engine(settings.engine, None, self.path.absolute())
 
     def status(self) -> Status:

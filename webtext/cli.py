@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from webtext.commands import evaluation, folders, models, overlap, shards, sources, stages, trace
+from webtext.commands import evaluation, folders, models, overlap, shards, sources, stages, trace, wikipedia
 from webtext.commands.help import Book, dress
 from webtext.corpus.errors import WebtextError
 from webtext.corpus.progress import say
@@ -42,6 +42,7 @@ for _group in (
     models.commands,
     trace.commands,
     overlap.commands,
+    wikipedia.commands,
     evaluation.commands,
 ):
     app.add_typer(_group)

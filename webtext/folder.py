@@ -102,7 +102,7 @@ class CorpusFolder:
         flags: Mapping[str, object],
         *,
         redo: bool,
-        stated: Mapping[str, str] | None = None,
+        stated: Mapping[str, Any] | None = None,
     ) -> StageRun:
         """Begin a stage; `stated` is what its manifest says instead of settings that are no content (paths)."""
         section = SECTIONS[stage]

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from webtext.corpus.errors import UsageError, WebtextError
+from webtext.corpus.files import os_errors
+from webtext.corpus.interrupts import stop_signals
+from webtext.corpus.lock import corpus_lock
 from webtext.corpus.outcomes import Stage
 from webtext.extras import needs
 from webtext.inspection import CorpusInspection
 
 if TYPE_CHECKING:
+    from webtext.corpus.config import DedupSettings
     from webtext.corpus.testsets.example import TestSet
+    from webtext.dedup.article_index import ArticleIndex
+    from webtext.pipelines.mirrors import Mirrors
     from webtext.pipelines.overlap import Overlap
 
 WORK = "work/overlap"
@@ -59,6 +66,89 @@ class CorpusOverlaps(CorpusInspection):
             if work.parent.exists() and not any(work.parent.iterdir()):
                 work.parent.rmdir()
             return Overlap(str(self.path), stage, rows, words, frequent, tuple(told))
+
+    def mirrors(self) -> Mirrors:
+        """The hosts that copies of Wikipedia were found on, with what was removed of each, and what stayed."""
+        with needs("dedup"):
+            from webtext.pipelines.mirrors import find_mirrors
+        clean, documents = self._finished(Stage.CLEAN), self._finished(Stage.DOCUMENTS)
+        return find_mirrors(self._files(clean, "clean/wikipedia.parquet"), self._files(documents, "documents/part-"))
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What documents are compared with beside one another: test sets, an index of articles."""
+
+    sets: tuple[TestSet, ...]
+    articles: ArticleIndex | None
+
+    def stated(self) -> dict[str, Any]:
+        """What a manifest says of them: paths are no content."""
+        from webtext.pipelines.contamination import stated
+
+        index = "" if self.articles is None else f"identity {self.articles.identity}"
+        return {"decontaminate": stated(self.sets), "wikipedia_index": index}
+
+
+def beside_of(settings: DedupSettings) -> Beside:
+    """What the settings name, read and opened.
+
+    Raises:
+        WebtextError: a set or the index is not there, or is none.
+    """
+    from webtext.dedup.article_index import ArticleIndex
+
+    articles = ArticleIndex.open(Path(settings.wikipedia_index)) if settings.wikipedia_index else None
+    return Beside(tuple(map(set_named, settings.decontaminate)), articles)
+
+
+def located(settings: Mapping[str, object]) -> dict[str, Any]:
+    """Settings with paths that mean the same from every folder, as webtext.toml keeps them."""
+    found = dict(settings)
+    sets = found.get("decontaminate")
+    if isinstance(sets, (list, tuple)):
+        found["decontaminate"] = tuple(_absolute(os.fspath(name)) for name in sets)
+    if found.get("wikipedia_index"):
+        found["wikipedia_index"] = _absolute(os.fspath(found["wikipedia_index"]))  # type: ignore[call-overload]
+    return found
+
+
+def _absolute(name: str) -> str:
+    kind, equals, path = name.partition("=")
+    if equals and not Path(name).exists():
+        return f"{kind}={Path(path).expanduser().absolute()}"
+    return str(Path(name).expanduser().absolute())
+
+
+def make_article_index(
+    folder: str | os.PathLike[str],
+    *sources: str | os.PathLike[str],
+    words: int = 5,
+    workers: int | None = None,
+    redo: bool = False,
+) -> tuple[ArticleIndex, bool]:
+    """Make an index of articles, for `wikipedia_index`: once for any number of corpora.
+
+    Args:
+        folder: where; new, empty, or with an index that was interrupted.
+        sources: pages-articles dumps (.xml, .xml.bz2 multistream or not, .gz, .xz, .zst) and folders of text.
+        words: words an n-gram.
+
+    Returns:
+        The index, and whether it was made (False: it stood already).
+    """
+    if not sources:
+        raise UsageError("an index needs at least one dump or folder", hint="webtext wikipedia index INDEX SOURCE…")
+    target = Path(folder)
+    with needs("dedup"), os_errors(target), stop_signals(raising=True):
+        from webtext.pipelines.article_index import make_index
+        from webtext.pipelines.engine import Engine
+        from webtext.pipelines.engines import cores
+
+        target.mkdir(parents=True, exist_ok=True)
+        with corpus_lock(target, "wikipedia index"):
+            engine = Engine(workers or cores(), target)
+            return make_index(target, [Path(name) for name in sources], words=words, engine=engine, redo=redo)
 
 
 def set_named(name: str) -> TestSet:

@@ -187,6 +187,7 @@ def test_no_documents_make_empty_files(tmp_path: Path) -> None:
         "clean/duplicates.parquet",
         "clean/index/part-00000.arrow",
         "clean/part-00000.parquet",
+        "clean/wikipedia.parquet",
         "outcomes/clean-00000.parquet",
     ]
     verify_files(tmp_path, manifest)

@@ -73,6 +73,18 @@ Quality = Annotated[
 ]
 MinWords = Annotated[int | None, typer.Option("--min-words", help="Shorter documents are dropped.")]
 Threshold = Annotated[float | None, typer.Option("--threshold", help="Near copies: shingle Jaccard. Default 0.7.")]
+WikipediaIndex = Annotated[
+    str | None,
+    typer.Option("--wikipedia-index", metavar="INDEX", help="Find copies of its articles (webtext wikipedia index)."),
+]
+Decontaminate = Annotated[
+    list[str] | None,
+    typer.Option("--decontaminate", metavar="SET", help="A test set whose text may not stay. May be repeated."),
+]
+Excise = Annotated[
+    bool | None,
+    typer.Option("--excise/--remove", help="Cut test text out (GPT-3's rule), or remove its documents (default)."),
+]
 Tokenizer = Annotated[str | None, typer.Option("--tokenizer", help="train, gpt2, gpt2:PATH, or a tokenizer's folder.")]
 VocabSize = Annotated[int | None, typer.Option("--vocab-size", help="Tokens of a trained vocabulary.")]
 

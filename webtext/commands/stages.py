@@ -15,7 +15,9 @@ from webtext.commands.options import (
     BlockDomain,
     BlockSubreddit,
     Contact,
+    Decontaminate,
     Engine,
+    Excise,
     Folder,
     KarmaPolicy,
     Languages,
@@ -32,6 +34,7 @@ from webtext.commands.options import (
     Threshold,
     Tokenizer,
     VocabSize,
+    WikipediaIndex,
     Workers,
     engine_of,
     given,
@@ -128,10 +131,17 @@ def extract(
     print_reports([report], as_json)
 
 
-@commands.command(epilog="Example: webtext dedup my-corpus --threshold 0.8 --redo")
+@commands.command(
+    epilog="Examples:\nwebtext dedup my-corpus --threshold 0.8 --redo\n"
+    "webtext dedup my-corpus --wikipedia-index enwiki\n"
+    "webtext dedup my-corpus --decontaminate lambada_test.jsonl --decontaminate wikitext-2 --excise"
+)
 def dedup(
     corpus: Folder,
     threshold: Threshold = None,
+    wikipedia_index: WikipediaIndex = None,
+    decontaminate: Decontaminate = None,
+    excise: Excise = None,
     workers: Workers = None,
     engine: Engine = None,
     address: Address = None,
@@ -140,8 +150,16 @@ def dedup(
     accept_loss: AcceptLoss = False,
     as_json: AsJson = False,
 ) -> None:
-    """Remove copies and say of what (clean/)."""
-    values = given(threshold=threshold)
+    """Remove copies and say of what (clean/).
+
+    With --wikipedia-index also documents whose text stands in an article; with --decontaminate also text of test sets.
+    """
+    values = given(
+        threshold=threshold,
+        wikipedia_index=wikipedia_index,
+        decontaminate=decontaminate,
+        decontaminate_by=None if excise is None else "excise" if excise else "remove",
+    )
     on = engine_of(engine, address, beam_option)
     report = open_corpus(corpus, create=False).dedup(
         workers=workers, engine=on, redo=redo, accept_loss=accept_loss, **values
