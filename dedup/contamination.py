@@ -178,5 +178,6 @@ def detail(matches: Sequence[Match]) -> str:
     """What outcomes/ says of a document that is taken out."""
     first = matches[0]
     grams = f"{first.grams:,} n-gram{'s' if first.grams != 1 else ''}"
-    more = f", and {len(matches) - 1:,} examples more" if len(matches) > 1 else ""
+    count = len(matches) - 1
+    more = f", and {count:,} more example{'s' if count > 1 else ''}" if count else ""
     return f"holds {grams} of {first.set}, example {first.example}{more}"
