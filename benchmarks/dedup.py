@@ -13,20 +13,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import random
 import shutil
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pyarrow.parquet as pq
 from dedup_corpus import Planted, jaccard, plain, sentences, store, templates
+from measuring import cpu_seconds, heading, pss, write_section
 
 PEER_DOCUMENTS = 10_000
 THRESHOLD = 0.7
@@ -56,16 +53,6 @@ def main() -> None:
     text = "\n".join(lines) + "\n"
     print(text)
     write_section(flags.docs, "dedup", text)
-
-
-def heading() -> str:
-    """The machine and the versions."""
-    told = Path("/proc/cpuinfo").read_text().splitlines()
-    cpu = next((line.split(":")[1].strip() for line in told if "model name" in line), "?")
-    tools = ", ".join(f"{name} {version(name)}" for name in ("numpy", "pyarrow", "apache-beam"))
-    return (
-        f"{cpu}, {psutil.cpu_count()} cores, {datetime.now(UTC).date()}, Python {platform.python_version()}, {tools}.\n"
-    )
 
 
 def speed(work: Path, counts: list[int], rounds: int, peers: Path | None) -> list[str]:
@@ -138,18 +125,6 @@ def run(corpus: Path, workers: int, generation: str = "all") -> dict[str, Any]:
     return {**json.loads(process.stdout.read()), "pss": peak}
 
 
-def pss(pid: int) -> float:
-    """Proportional set size of a process and all below it, in MB."""
-    total = 0
-    try:
-        for process in (parent := psutil.Process(pid), *parent.children(recursive=True)):
-            with open(f"/proc/{process.pid}/smaps_rollup") as file:  # noqa: PTH123
-                total += sum(int(line.split()[1]) for line in file if line.startswith("Pss:"))
-    except (psutil.Error, OSError):
-        pass
-    return total / 1024
-
-
 def child(folder: Path, workers: int, generation: str) -> dict[str, Any]:
     """In the child: make clean/ of all of documents/, or of what `generation` names."""
     from webtext.corpus.config import DedupSettings, shaping
@@ -170,12 +145,6 @@ def child(folder: Path, workers: int, generation: str) -> dict[str, Any]:
     manifest = make_clean(stage, folder, documents, settings, engine=Engine(workers), accept_loss=True)
     files = {name: value for name, value in manifest.files.items() if not name.endswith("stage.json")}
     return {"seconds": time.monotonic() - begun, "cpu": cpu_seconds() - used, "rows": manifest.rows_out, "files": files}
-
-
-def cpu_seconds() -> float:
-    """Processor time of this process and its children that ended."""
-    times = psutil.Process().cpu_times()
-    return float(times.user + times.system + times.children_user + times.children_system)
 
 
 def quality(corpus: Path) -> str:
@@ -267,17 +236,6 @@ def peer(python: Path | None, name: str, corpus: Path) -> dict[str, Any]:
 def said(result: dict[str, Any]) -> str:
     """Seconds and memory in words."""
     return f"{result['seconds']:.0f} s, {result['cpu']:.0f} processor seconds, peak PSS {result['pss']:.0f} MB"
-
-
-def write_section(path: Path, name: str, text: str) -> None:
-    """Replace the section `## name` of a Markdown file, or add it."""
-    before = path.read_text() if path.exists() else "# Benchmarks\n"
-    sections = before.split("\n## ")
-    kept = [part for part in sections[1:] if part.splitlines()[0] != name]
-    whole = "\n## ".join(
-        [sections[0].rstrip("\n") + "\n", *(part.rstrip("\n") + "\n" for part in [*kept, f"{name}\n\n{text}"])]
-    )
-    path.write_text(whole)
 
 
 if __name__ == "__main__":

@@ -37,16 +37,20 @@ def _lines(found: Overlap, examples: int) -> Iterator[str]:
         yield from _details(one, examples)
 
 
+def _share(found: int, total: int) -> str:
+    share = 100 * found / total if total else 0.0
+    return "< 0.01 %" if found and share < 0.005 else f"{share:.2f} %"
+
+
 def _row(one: SetOverlap) -> tuple[str, ...]:
     own, webtext = one.paper or (None, None)
-    frequent = 100 * one.frequent / one.grams if one.grams else 0.0
     return (
         f"{one.name} {one.split}",
         f"{one.grams:,}",
         f"{one.found:,}",
-        f"{one.share:.2f} %",
-        f"{frequent:.2f} %",
-        f"{one.rare_share:.2f} %",
+        _share(one.found, one.grams),
+        _share(one.frequent, one.grams),
+        _share(one.found - one.frequent, one.grams),
         f"{len(one.examples):,} of {one.examples_total:,}",
         "-" if webtext is None else f"{webtext:.2f} %",
         "-" if own is None else f"{own:.2f} %",

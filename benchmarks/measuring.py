@@ -1,0 +1,49 @@
+"""What benchmarks share: the machine in words, processor time, memory, the section of docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import psutil
+
+
+def heading() -> str:
+    """The machine and the versions."""
+    told = Path("/proc/cpuinfo").read_text().splitlines()
+    cpu = next((line.split(":")[1].strip() for line in told if "model name" in line), "?")
+    tools = ", ".join(f"{name} {version(name)}" for name in ("numpy", "pyarrow", "apache-beam"))
+    return (
+        f"{cpu}, {psutil.cpu_count()} cores, {datetime.now(UTC).date()}, Python {platform.python_version()}, {tools}.\n"
+    )
+
+
+def pss(pid: int) -> float:
+    """Proportional set size of a process and all below it, in MB."""
+    total = 0
+    try:
+        for process in (parent := psutil.Process(pid), *parent.children(recursive=True)):
+            with open(f"/proc/{process.pid}/smaps_rollup") as file:  # noqa: PTH123
+                total += sum(int(line.split()[1]) for line in file if line.startswith("Pss:"))
+    except (psutil.Error, OSError):
+        pass
+    return total / 1024
+
+
+def cpu_seconds() -> float:
+    """Processor time of this process and its children that ended."""
+    times = psutil.Process().cpu_times()
+    return float(times.user + times.system + times.children_user + times.children_system)
+
+
+def write_section(path: Path, name: str, text: str) -> None:
+    """Replace the section `## name` of a Markdown file, or add it."""
+    before = path.read_text() if path.exists() else "# Benchmarks\n"
+    sections = before.split("\n## ")
+    kept = [part for part in sections[1:] if part.splitlines()[0] != name]
+    whole = "\n## ".join(
+        [sections[0].rstrip("\n") + "\n", *(part.rstrip("\n") + "\n" for part in [*kept, f"{name}\n\n{text}"])]
+    )
+    path.write_text(whole)

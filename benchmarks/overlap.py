@@ -1,0 +1,140 @@
+"""Overlap beside nothing but reading and splitting the same text. Writes the section `overlap` of docs/benchmarks.md.
+
+    python benchmarks/overlap.py --work FOLDER [--documents 60000] [--rounds 3]
+
+In one interleaved run, a child process each: reading the text of Parquet files; the same and splitting it with Python
+(`str.lower().split()`); with numpy (folding and finding words, as all of webtext does); and the whole of
+`webtext overlap` with test sets of a thousand, a hundred thousand and a million 8-grams. Processor seconds, without the
+start of Python; memory is the peak of PSS. Beside them Bloom filters of a corpus would need 43 GB for WebText.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from dedup_corpus import Planted, store
+from generated_text import Writer
+from measuring import cpu_seconds, heading, pss, write_section
+
+KINDS = ("read", "read, str.lower().split()", "read, words by numpy", "overlap, 10^3", "overlap, 10^5", "overlap, 10^6")
+
+
+def main() -> None:
+    """Run what the flags say."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True, help="a folder for the corpus: 2 kB a document")
+    parser.add_argument("--documents", type=int, default=60_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--child", help=argparse.SUPPRESS)
+    parser.add_argument("--docs", type=Path, default=Path(__file__).parents[1] / "docs/benchmarks.md")
+    flags = parser.parse_args()
+    if flags.child:
+        print(json.dumps(child(flags.work, flags.child)))
+        return
+    size = make(flags.work, flags.documents)
+    best: dict[str, dict[str, Any]] = {}
+    for _ in range(flags.rounds):
+        for kind in KINDS:
+            found = run(flags.work, kind)
+            if kind not in best or found["cpu"] < best[kind]["cpu"]:
+                best[kind] = {**found, "pss": max(found["pss"], best.get(kind, found)["pss"])}
+    text = "\n".join([heading(), *told(best, flags.documents, size)]) + "\n"
+    print(text)
+    write_section(flags.docs, "overlap", text)
+
+
+def told(best: dict[str, dict[str, Any]], documents: int, size: int) -> list[str]:
+    """The table."""
+    base = best["read, str.lower().split()"]["cpu"]
+    lines = [
+        f"{documents:,} documents, {size / 1e6:,.0f} MB of text, one process; best of the rounds.",
+        "",
+        "| | CPU seconds | MB a second | of reading and splitting | 40 GB on one core | peak PSS |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for kind, found in best.items():
+        hours = 40e9 / size * found["cpu"] / 60
+        lines.append(
+            f"| {kind} | {found['cpu']:.2f} | {size / 1e6 / found['cpu']:.0f} | {found['cpu'] / base:.2f} "
+            f"| {hours:.0f} min | {found['pss']:.0f} MB |"
+        )
+    lines += ["", "The minutes are extrapolated from these rates. What was found is checked against the planted share."]
+    return lines
+
+
+def make(work: Path, documents: int) -> int:
+    """The corpus and the test sets, made where they are not there yet; gives the bytes of text."""
+    marker = work / f"made-{documents}.json"
+    if not marker.exists():
+        shutil.rmtree(work, ignore_errors=True)
+        writer = Writer(1)
+        made = Planted([writer.text(680) for _ in range(documents)], list(range(documents)))
+        store(made, work, 2)
+        for power in (3, 5, 6):
+            other, lines, left = Writer(power), [], 10**power
+            while left > 0:
+                # Every twentieth example is a piece of the corpus: 5 % of the n-grams are found.
+                number = len(lines)
+                words = made.texts[number].split()[:107] if number % 20 == 0 else other.words(107)
+                lines.append(" ".join(words))
+                left -= 100
+            (work / f"set-{power}.txt").write_text("\n".join(lines) + "\n")
+        marker.write_text(json.dumps(sum(len(text.encode()) for text in made.texts)))
+    return int(json.loads(marker.read_text()))
+
+
+def run(work: Path, kind: str) -> dict[str, Any]:
+    """One measure in a child process, its memory watched."""
+    command = [sys.executable, __file__, "--work", str(work), "--child", kind]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    peak = 0.0
+    while process.poll() is None:
+        peak = max(peak, pss(process.pid))
+        time.sleep(0.1)
+    assert process.stdout is not None
+    found = {**json.loads(process.stdout.read()), "pss": peak}
+    print(kind, found, file=sys.stderr, flush=True)
+    return found
+
+
+def child(work: Path, kind: str) -> dict[str, Any]:
+    """In the child."""
+    from webtext.corpus.testsets.sets import read_set
+    from webtext.dedup.shingles import words_of
+    from webtext.dedup.utf8 import Texts, fold
+    from webtext.pipelines.engine import Engine
+    from webtext.pipelines.overlap import measure_overlap
+    from webtext.pipelines.pieces import cut
+
+    documents = sorted((work / "documents").glob("*.parquet"))
+    if kind.startswith("overlap"):
+        found = read_set(work / f"set-{kind[-1]}.txt")
+        begun = cpu_seconds()
+        _, (told,) = measure_overlap(work / "work", documents, [found], words=8, frequent=10, engine=Engine(1))
+        used = cpu_seconds() - begun
+        planted = -(-told.examples_total // 20) / told.examples_total
+        assert abs(told.share / 100 - planted) < 0.001, told.share
+        return {"cpu": used, "share": told.share}
+    begun = cpu_seconds()
+    count = 0
+    for piece in cut(documents):
+        for batch in piece.batches(["text"]):
+            if kind == "read":
+                count += batch["text"].nbytes
+            elif "split" in kind:
+                count += sum(len(text.lower().split()) for text in batch["text"].to_pylist())
+            else:
+                texts = Texts.of(batch["text"])
+                count += sum(len(words_of(fold(texts[part])).hashes) for part in texts.blocks())
+    return {"cpu": cpu_seconds() - begun, "count": count}
+
+
+if __name__ == "__main__":
+    main()
