@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from webtext.corpus.errors import DamagedFile, WebtextError
 from webtext.corpus.files import identity_of, os_errors, read_json
+from webtext.dedup.gram_table import distinct
 from webtext.dedup.parts import ListFiles, column, lists, read_part
 from webtext.dedup.shingles import Shingles
 
@@ -145,7 +146,7 @@ def containment(document: NDArray[np.uint32], article: NDArray[np.uint32]) -> fl
 def short_sets(sets: Shingles) -> list[NDArray[np.uint32]]:
     """Sets of n-grams by the upper halves of their hashes, ascending, each once."""
     upper = (sets.hashes >> np.uint64(32)).astype(np.uint32)
-    return [np.unique(part) for part in np.split(upper, sets.offsets[1:-1])] if len(sets.offsets) > 1 else []
+    return [distinct(part) for part in np.split(upper, sets.offsets[1:-1])] if len(sets.offsets) > 1 else []
 
 
 def packed(sets: Sequence[NDArray[np.uint32]]) -> pa.LargeListArray:

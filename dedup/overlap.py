@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from webtext.corpus.schemas import key_text
-from webtext.dedup.gram_table import SetGrams
+from webtext.dedup.gram_table import SetGrams, distinct
 
 Ints = NDArray[np.int64]
 
@@ -180,7 +180,7 @@ class SetOverlap:
 
 def frequent_grams(found: SetGrams, tally: Tally) -> Ints:
     """The set's n-grams that most documents hold, of those that are frequent."""
-    mine = np.unique(found.gram).astype(np.int64)
+    mine = distinct(np.sort(found.gram)).astype(np.int64)
     mine = mine[tally.documents[mine] > tally.frequent]
     return mine[np.lexsort((mine, -tally.documents[mine]))][:MOST_FREQUENT]
 
@@ -215,7 +215,7 @@ def set_overlap(
         )
         for number in order.tolist()
     ]
-    distinct = np.unique(found.gram)
+    different = distinct(np.sort(found.gram))
     return SetOverlap(
         found.name,
         found.split,
@@ -225,10 +225,10 @@ def set_overlap(
         grams=len(found.gram),
         found=int(np.count_nonzero(hit)),
         frequent=int(np.count_nonzero(frequent)),
-        distinct=len(distinct),
-        distinct_found=int(np.count_nonzero(tally.documents[distinct])),
+        distinct=len(different),
+        distinct_found=int(np.count_nonzero(tally.documents[different])),
         examples=tuple(examples),
-        documents=_sources(distinct.astype(np.int64), pairs, urls),
+        documents=_sources(different.astype(np.int64), pairs, urls),
         frequent_grams=tuple(
             FrequentGram(texts[number], int(tally.documents[number]))
             for number in frequent_grams(found, tally).tolist()
@@ -243,7 +243,7 @@ def _sources_by_example(
     cuts = np.flatnonzero(example[1:] != example[:-1]) + 1 if len(example) else np.empty(0, np.int64)
     numbers = example[np.concatenate(([0], cuts))].tolist() if len(example) else []
     parts = np.split(gram, cuts) if len(example) else []
-    return {number: _sources(np.unique(part), pairs, urls) for number, part in zip(numbers, parts, strict=True)}
+    return {number: _sources(distinct(np.sort(part)), pairs, urls) for number, part in zip(numbers, parts, strict=True)}
 
 
 def _sources(grams: Ints, pairs: tuple[Ints, NDArray[np.uint64]], urls: Mapping[int, str]) -> tuple[Source, ...]:
