@@ -2,11 +2,11 @@
 
     python benchmarks/overlap.py --work FOLDER [--documents 60000] [--rounds 3]
 
-In one interleaved run, a child process each: reading the text of Parquet files; the same and splitting it with Python at
-white space (`str.lower().split()`), into the words that the paper counts (a regular expression), and with numpy (as all
-of webtext does); and `webtext overlap` with test sets of a thousand, a hundred thousand and a million 8-grams. What
-overlap takes without any document (hashing the sets) is told apart: it does not grow with the corpus. Processor seconds,
-without the start of Python; memory is the peak of PSS.
+In one interleaved run, a child process each: reading the text of Parquet files; the same and splitting it with Python
+at white space (`str.lower().split()`), into the words that the paper counts (a regular expression), and with numpy (as
+all of webtext does); and `webtext overlap` with test sets of a thousand, a hundred thousand and a million 8-grams. What
+overlap takes without any document (hashing the sets) is told apart: it does not grow with the corpus. Processor
+seconds, without the start of Python; memory is the peak of PSS.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def told(best: dict[str, dict[str, Any]], documents: int, size: int) -> list[str
     lines = [
         f"{documents:,} documents, {size / 1e6:,.0f} MB of text, one process; best of the rounds.",
         "",
-        "| | CPU seconds | the sets alone | MB a second | of reading and splitting | of split() | 40 GB, one core | PSS |",
+        "| | CPU seconds | sets alone | MB a second | of reading and splitting | of split() | 40 GB, one core | PSS |",
         "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for kind, found in best.items():

@@ -136,6 +136,7 @@ def test_excised_documents_lose_the_match_and_200_characters_around(tmp_path: Pa
         assert not any(" ".join(parts[at : at + 13]) in tests for at in range(len(parts) - 12))
 
 
+@pytest.mark.slow
 def test_words_and_window_are_settings(tmp_path: Path, sets: Sequence[TestSet]) -> None:
     paths = store_documents(tmp_path, planted())
     assert clean(tmp_path / "a", paths, sets, decontaminate_words=12).outcomes == {"contaminated": 17}
@@ -153,6 +154,7 @@ def test_a_copy_of_a_document_that_went_is_no_copy_of_it(tmp_path: Path, sets: S
     assert set(documents(tmp_path)) == {"copy"}
 
 
+@pytest.mark.slow
 def test_copies_are_told_by_their_whole_text_before_it_is_cut(tmp_path: Path, sets: Sequence[TestSet]) -> None:
     text = f"{words(1, 300)} {EXAMPLES[0]}"
     rows = [document("first", text, karma=9), document("second", reworded(text))]
@@ -161,7 +163,7 @@ def test_copies_are_told_by_their_whole_text_before_it_is_cut(tmp_path: Path, se
     assert [entry[0] for entry in evidence(tmp_path)] == ["first"]
 
 
-@pytest.mark.parametrize("by", ["remove", "excise"])
+@pytest.mark.parametrize("by", ["remove", pytest.param("excise", marks=pytest.mark.slow)])
 def test_adding_documents_equals_doing_all_at_once(tmp_path: Path, sets: Sequence[TestSet], by: str) -> None:
     rows = [*planted(), document("copy", reworded(words(200, 120)), karma=9)]
     at_once = clean(tmp_path / "one", store_documents(tmp_path / "one", rows), sets, decontaminate_by=by, inputs="all")
@@ -171,6 +173,7 @@ def test_adding_documents_equals_doing_all_at_once(tmp_path: Path, sets: Sequenc
     assert again.identity == at_once.identity
 
 
+@pytest.mark.slow
 def test_neither_pieces_nor_the_order_in_files_matter(
     tmp_path: Path, sets: Sequence[TestSet], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,6 +184,7 @@ def test_neither_pieces_nor_the_order_in_files_matter(
     assert clean(tmp_path / "two", paths, sets, decontaminate_by="excise").identity == wanted.identity
 
 
+@pytest.mark.slow
 def test_a_stage_that_stopped_goes_on_and_gives_the_same(
     tmp_path: Path, sets: Sequence[TestSet], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -194,6 +198,7 @@ def test_a_stage_that_stopped_goes_on_and_gives_the_same(
     assert clean(tmp_path / "two", paths, sets).identity == wanted.identity
 
 
+@pytest.mark.slow
 def test_a_set_that_is_no_test_set_rings_the_alarm(tmp_path: Path, sets: Sequence[TestSet]) -> None:
     rows = [document(f"d{number}", words(number, 8)) for number in range(940)]
     rows += [document(f"t{number}", f"{words(2_000 + number, 30)} {EXAMPLES[number % 12]}") for number in range(60)]

@@ -113,6 +113,7 @@ def test_excerpts_of_five_to_a_hundred_per_cent_go_from_the_threshold_on(tmp_pat
 
 
 @pytest.mark.parametrize(("threshold", "goes"), [(0.1, 19), (0.8, 5)])
+@pytest.mark.slow
 def test_the_threshold_is_a_setting(tmp_path: Path, index: ArticleIndex, threshold: float, goes: int) -> None:
     rows = [planted(share, share // 5 - 1) for share in range(5, 101, 5)]
     manifest = clean(tmp_path, store_documents(tmp_path, rows), index, wikipedia_containment=threshold)
@@ -135,6 +136,7 @@ def test_pages_that_quote_or_cite_stay(tmp_path: Path, index: ArticleIndex) -> N
     assert removed(tmp_path) == {}
 
 
+@pytest.mark.slow
 def test_a_copy_of_a_part_of_an_article_is_a_copy(tmp_path: Path, index: ArticleIndex) -> None:
     text = ARTICLES["Article 7"].split()
     rows = [document(f"part-{size}", " ".join(text[50 : 50 + size])) for size in (60, 100, 200)]
@@ -152,6 +154,7 @@ def test_what_outcomes_say_names_the_article(tmp_path: Path, index: ArticleIndex
     }
 
 
+@pytest.mark.slow
 def test_with_marks_off_content_still_counts_and_without_an_index_nothing_does(
     tmp_path: Path, index: ArticleIndex
 ) -> None:
@@ -180,6 +183,7 @@ def test_mirrors_are_listed_by_host(tmp_path: Path, index: ArticleIndex) -> None
     assert "mirror.example" in str(found)
 
 
+@pytest.mark.slow
 def test_neither_files_nor_pieces_nor_workers_nor_tables_matter(
     tmp_path: Path, index: ArticleIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -208,6 +212,7 @@ def test_adding_documents_equals_doing_all_at_once(tmp_path: Path, index: Articl
     assert clean(grown, store_documents(grown, rows), index, inputs="all").identity == at_once.identity
 
 
+@pytest.mark.slow
 def test_far_more_copies_than_usual_ring_the_alarm(tmp_path: Path, index: ArticleIndex) -> None:
     rows = [document(f"d{number}", words(5_000 + number, 8)) for number in range(880)]
     rows += [
@@ -266,6 +271,7 @@ def test_a_standing_index_is_used_again_and_one_of_other_articles_is_not(
 @pytest.mark.parametrize(
     "point", ["wikipedia.hashed:3", "wikipedia.read:2", "wikipedia.table:2", "wikipedia.indexed:1"]
 )
+@pytest.mark.slow
 def test_an_index_that_was_interrupted_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str) -> None:
     monkeypatch.setattr(building, "ARTICLES_A_FILE", 4)
     monkeypatch.setattr(article_index, "TABLE_ENTRIES", 300)
@@ -318,6 +324,7 @@ def test_sources_that_are_none_are_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("point", ["dedup.sampled:2", "dedup.looked-up:1", "dedup.judged:2"])
+@pytest.mark.slow
 def test_a_dedup_that_stopped_goes_on_and_gives_the_same(
     tmp_path: Path, index: ArticleIndex, monkeypatch: pytest.MonkeyPatch, point: str
 ) -> None:
@@ -335,6 +342,7 @@ def test_a_dedup_that_stopped_goes_on_and_gives_the_same(
 # -- real text --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_excerpts_of_real_articles_in_real_news(tmp_path: Path, data: Path) -> None:
     """Both ways: a page of news with an excerpt goes if and only if half of it or more is the excerpt."""
     (dump,) = (data / "wikipedia").iterdir()

@@ -71,6 +71,7 @@ def test_the_whole_way_by_its_commands(corpus: Path, tmp_path: Path) -> None:
     assert litter(corpus) == []
 
 
+@pytest.mark.slow
 def test_a_small_share_is_not_told_as_none(corpus: Path, tmp_path: Path) -> None:
     (tmp_path / "set.txt").write_text(words(1, 60_000) + " " + " ".join(words_reference(texts(corpus)[0])[:9]))
     found = Corpus(corpus).overlap(tmp_path / "set.txt", stage="documents", workers=1)
