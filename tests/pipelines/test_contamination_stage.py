@@ -146,6 +146,7 @@ def test_words_and_window_are_settings(tmp_path: Path, sets: Sequence[TestSet]) 
     assert len(text) > len(planted()[12]["text"]) - len(" ".join(EXAMPLES[3].split()[10:23])) - 2 * 35
 
 
+@pytest.mark.slow
 def test_a_copy_of_a_document_that_went_is_no_copy_of_it(tmp_path: Path, sets: Sequence[TestSet]) -> None:
     text = f"{words(1, 300)} {EXAMPLES[0]}"
     rows = [document("tainted", text, karma=99), document("copy", reworded(words(1, 300))), document("same", text)]
@@ -163,7 +164,8 @@ def test_copies_are_told_by_their_whole_text_before_it_is_cut(tmp_path: Path, se
     assert [entry[0] for entry in evidence(tmp_path)] == ["first"]
 
 
-@pytest.mark.parametrize("by", ["remove", pytest.param("excise", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("by", ["remove", "excise"])
 def test_adding_documents_equals_doing_all_at_once(tmp_path: Path, sets: Sequence[TestSet], by: str) -> None:
     rows = [*planted(), document("copy", reworded(words(200, 120)), karma=9)]
     at_once = clean(tmp_path / "one", store_documents(tmp_path / "one", rows), sets, decontaminate_by=by, inputs="all")

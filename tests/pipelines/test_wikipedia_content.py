@@ -165,6 +165,7 @@ def test_with_marks_off_content_still_counts_and_without_an_index_nothing_does(
     assert not (tmp_path / "b/clean/wikipedia.parquet").exists()
 
 
+@pytest.mark.slow
 def test_mirrors_are_listed_by_host(tmp_path: Path, index: ArticleIndex) -> None:
     rows = [
         document(f"m{number}", ARTICLES[f"Article {number}"], final_url=f"https://mirror.example/{number}")
@@ -242,6 +243,7 @@ def test_a_folder_of_text_is_as_good_as_a_dump(tmp_path: Path, index: ArticleInd
     assert grams(indexed(tmp_path / "index", tmp_path / "texts")) == grams(index)
 
 
+@pytest.mark.slow
 def test_multistream_or_not_and_with_any_workers_the_index_is_the_same(
     tmp_path: Path, index: ArticleIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
