@@ -19,7 +19,8 @@ import pyarrow as pa
 from webtext.corpus.errors import WebtextError
 from webtext.corpus.faults import fault_point
 from webtext.corpus.files import file_sha256, identity_of, os_errors, read_json, sweep, write_json
-from webtext.corpus.progress import say
+from webtext.corpus.lock import LOCK_NAME
+from webtext.corpus.progress import PROGRESS_NAME, say
 from webtext.corpus.testsets.lines import bare_name, whole
 from webtext.corpus.testsets.plain import json_lines
 from webtext.dedup.article_index import (
@@ -43,7 +44,9 @@ from webtext.pipelines.engine import Engine
 from webtext.pipelines.pieces import each
 
 WORK = "work"
+_OURS = (WORK, LOCK_NAME, PROGRESS_NAME, "sets", "tables")  # what an interrupted command leaves
 ARTICLES_A_FILE = 8_192
+SAID = 8  # files of articles between two lines about a dump that cannot be cut
 FILES_A_PIECE = 2_000  # of a folder of text
 TEXTS = (".txt", ".text", ".md", ".jsonl", ".ndjson")
 
@@ -98,11 +101,9 @@ def make_index(
             return ArticleIndex.open(folder), False
         hint = "name another folder, or --redo makes it again of these"
         raise WebtextError("holds an index of other articles or words", where=folder, hint=hint)
-    if not (folder / INDEX_NAME).exists() and any(
-        p.name not in (WORK, "lock", "sets", "tables") for p in folder.iterdir()
-    ):
-        raise WebtextError("holds other things than an index", where=folder, hint="name a new or empty folder")
     sweep(folder)
+    if not (folder / INDEX_NAME).exists() and any(entry.name not in _OURS for entry in folder.iterdir()):
+        raise WebtextError("holds other things than an index", where=folder, hint="name a new or empty folder")
     work = folder / WORK / identity_of(plan)[:32]
     if (folder / WORK).exists() and not work.exists():
         shutil.rmtree(folder / WORK)
@@ -170,6 +171,8 @@ class _Read:
                 held = len(chunk)
                 self._write(chunk, path, sample)
             counts.append([held, len(read_part(sample))])
+            if len(counts) % SAID == 0 and piece.dump is not None and piece.dump.stop is None:  # hours, by one core
+                say(f"wikipedia: {sum(count[0] for count in counts):,} articles of {piece.dump.path.name}")
             if held < ARTICLES_A_FILE:
                 break
         write_json(piece.record, counts)

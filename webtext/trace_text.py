@@ -133,6 +133,9 @@ def _clean(stage: StageTrace) -> Iterator[str]:
     if stage.state == PASSED:
         copies = facts.get("copies", 0)
         yield "stays" + (f", and {copies:,} {'copy' if copies == 1 else 'copies'} of it went" if copies else "")
+        if excised := facts.get("excised"):
+            yield f"  without {excised[0]['characters']:,} characters of it that hold text of test sets:"
+            yield from (f"  {row['grams']:,} n-grams of {row['set']}, example {row['example']}" for row in excised)
         for copy in facts.get("removed_for_it", ()):
             yield f"  {copy['why']} {copy['jaccard']:.3f}  {copy['url']}  (key {copy['key']})"
         if copies > len(facts.get("removed_for_it", ())):

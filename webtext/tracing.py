@@ -22,12 +22,13 @@ from webtext.corpus.files import read_parquet
 from webtext.corpus.lookup import rows_in_file, rows_of_key
 from webtext.corpus.manifests import Manifest, current
 from webtext.corpus.outcomes import Outcome, Stage
-from webtext.corpus.schemas import DOCUMENTS, DUPLICATES, LINKS, OUTCOMES, key_text
+from webtext.corpus.schemas import CONTAMINATED, DOCUMENTS, DUPLICATES, LINKS, OUTCOMES, key_text
 from webtext.corpus.stages import publication_pending, stage_manifest
 
 PASSED, ENDED, NOT_REACHED, NOT_RUN, UNFINISHED = "passed", "ended", "not reached", "not run", "unfinished"
 
 DUPLICATES_NAME = "clean/duplicates.parquet"
+CONTAMINATED_NAME = "clean/contaminated.parquet"
 
 MOST_COPIES = 20  # named of those that were removed for one document
 
@@ -216,7 +217,7 @@ class _Tracer:
     def _clean(self) -> StageTrace:
         found = self._stage(Stage.CLEAN, ["url"])
         if found.state == PASSED:
-            return replace(found, facts={**found.facts, **self._copies()})
+            return replace(found, facts={**found.facts, **self._copies(), **self._excised()})
         if found.state != ENDED:
             return found
         columns = [name for name in DUPLICATES.names if name not in ("removed", "removed_url")]
@@ -238,6 +239,12 @@ class _Tracer:
             for row in some.to_pylist()
         ]
         return {"copies": len(places), "removed_for_it": named}
+
+    def _excised(self) -> dict[str, Any]:
+        """The text of test sets that was cut out of it; nothing where there was none."""
+        paths = self._paths(Stage.CLEAN, CONTAMINATED_NAME)
+        rows = rows_of_key(paths, CONTAMINATED, self.key, ["set", "example", "grams", "characters"])
+        return {"excised": rows} if rows else {}
 
     def _shards(self) -> StageTrace:
         if (unmade := self._unmade(Stage.SHARDS)) is not None:

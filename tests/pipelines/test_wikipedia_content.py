@@ -287,6 +287,8 @@ def test_an_index_that_was_interrupted_goes_on(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(Exception, match=point.partition(":")[0]):
         indexed(tmp_path / "cut", *sources)
     monkeypatch.delenv("WEBTEXT_FAULT")
+    for left in ("lock", "progress.json", ".index.json.tmp-1-a"):  # as a killed command leaves them
+        (tmp_path / "cut" / left).write_text("{}")
     again = indexed(tmp_path / "cut", *sources)
     assert again.identity == wanted.identity
     for name in (*again.sets, *again.tables):
