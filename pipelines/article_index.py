@@ -98,6 +98,8 @@ def make_index(
     if (folder / INDEX_NAME).exists() and not redo:
         standing = read_json(folder / INDEX_NAME)
         if {name: standing.get(name) for name in plan} == plan:
+            sweep(folder)
+            shutil.rmtree(folder / WORK, ignore_errors=True)  # a killed command was as good as done
             return ArticleIndex.open(folder), False
         hint = "name another folder, or --redo makes it again of these"
         raise WebtextError("holds an index of other articles or words", where=folder, hint=hint)
