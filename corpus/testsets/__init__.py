@@ -1,0 +1,1 @@
+"""Test sets: the files that their publishers give out, read one example at a time."""
