@@ -248,9 +248,10 @@ class Engine:
             prompts: of at most `context - sampling.max_tokens + 1` tokens.
         """
         found: dict[int, Continuation] = {}
-        order = sorted(range(len(prompts)), key=lambda place: (len(prompts[place].tokens), place))
-        for batch in _runs(order, lambda place: len(prompts[place].tokens) + sampling.max_tokens, BATCH_TOKENS):
-            found |= zip(batch, self._continue([prompts[place] for place in batch], sampling, stop, over), strict=True)
+        for alike in _families([prompt.tokens for prompt in prompts]):
+            for batch in _runs(alike, lambda place: len(prompts[place].tokens) + sampling.max_tokens, BATCH_TOKENS):
+                some = [prompts[place] for place in batch]
+                found |= zip(batch, self._continue(some, sampling, stop, over), strict=True)
         return [found[place] for place in range(len(prompts))]
 
     @torch.inference_mode()
@@ -318,6 +319,24 @@ def shared_beginning(rows: Sequence[Sequence[int]]) -> int:
     """How many first tokens all rows have in common."""
     low, high = min(rows), max(rows)
     return next((place for place, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high)))
+
+
+def _families(rows: Sequence[Sequence[int]]) -> list[list[int]]:
+    """The places of rows that share at least half of what they hold, and of all others; each by length."""
+    order = sorted(range(len(rows)), key=lambda place: (len(rows[place]), place))
+    alike: dict[tuple[int, ...], list[int]] = {}
+    for place in order:
+        alike.setdefault(tuple(rows[place][: 4 * SHARED]), []).append(place)
+    others: list[int] = []
+    families = []
+    for places in alike.values():
+        shared = shared_beginning([rows[place] for place in places])
+        if len(places) > 1 and 2 * shared >= len(rows[places[-1]]):
+            families.append(places)
+        else:
+            others += places
+    others.sort(key=lambda place: (len(rows[place]), place))
+    return [*families, others] if others else families
 
 
 def _length(group: Group) -> int:
