@@ -34,6 +34,7 @@ POINTS: tuple[str, ...] = (
     "dedup.collected",  # one part's shingle sets written
     "dedup.decided",  # it is decided who stays, nothing rewritten
     "dedup.written",  # one output file written
+    "overlap.streamed",  # one part's n-grams of test sets written
     "tokenize.counted",  # one part's pieces counted and written
     "tokenize.trained",  # the tokenizer exists, no shard yet
     "tokenize.encoded",  # one part encoded and written, not yet recorded

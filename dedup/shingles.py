@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from webtext.dedup.utf8 import Texts, fold, fold_character
+from webtext.dedup.utf8 import Folded, Texts, fold, fold_character
 
 MASK = (1 << 64) - 1
 GOLDEN = 0x9E3779B97F4A7C15  # 2^64 / golden ratio, the increment of splitmix64 (Steele et al. 2014)
@@ -37,27 +37,45 @@ class Shingles:
     offsets: NDArray[np.int64]
 
 
+@dataclass(frozen=True)
+class Words:
+    """The words of several documents, in the order of the text.
+
+    `hashes` is uint64, `starts` and `ends` int64 positions in `Folded.data`, all of shape (words,); those of document d
+    are numbers `offsets[d]` to `offsets[d + 1]`, with `offsets` int64 of shape (documents + 1,).
+    """
+
+    hashes: NDArray[np.uint64]
+    offsets: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+
+
 def shingles(texts: Texts, size: int) -> Shingles:
     """The shingle hashes of `texts`, bit for bit those of `shingles_reference`.
 
     Takes about 10 bytes a byte of text while it runs: give it blocks (`Texts.blocks`), not a whole file.
     """
-    words, word_offsets = _words(texts)
-    counts = np.maximum(np.diff(word_offsets) - (size - 1), 0)
+    return word_grams(words_of(fold(texts)), size)
+
+
+def word_grams(words: Words, size: int) -> Shingles:
+    """The hashes of `size` words in a row; number i of a document begins with its word number i."""
+    counts = np.maximum(np.diff(words.offsets) - (size - 1), 0)
     offsets = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
-    total = len(words) - size + 1
+    total = len(words.hashes) - size + 1
     if offsets[-1] == 0:
         return Shingles(np.empty(0, np.uint64), offsets)
-    rolling = words[size - 1 :].copy()
+    rolling = words.hashes[size - 1 :].copy()
     base = np.uint64(WORD_BASE)
     for back in range(size - 2, -1, -1):
         rolling *= base
-        rolling += words[back : back + total]
+        rolling += words.hashes[back : back + total]
     # A shingle that begins in a document's last size - 1 words would reach into the next document.
-    inside = np.ones(len(words), bool)
+    inside = np.ones(len(words.hashes), bool)
     for back in range(1, size):
-        late = word_offsets[1:] - back
-        inside[late[late >= word_offsets[:-1]]] = False
+        late = words.offsets[1:] - back
+        inside[late[late >= words.offsets[:-1]]] = False
     return Shingles(_mix(rolling[inside[:total]]), offsets)
 
 
@@ -113,9 +131,8 @@ def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return values
 
 
-def _words(texts: Texts) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """The hashes of all words; those of text t are numbers `offsets[t]` to `offsets[t + 1]`."""
-    folded = fold(texts)
+def words_of(folded: Folded) -> Words:
+    """The words of folded texts."""
     edges = np.flatnonzero(folded.is_word[1:] != folded.is_word[:-1]) + 1  # a text stands between NUL bytes
     starts, lengths = edges[0::2], edges[1::2] - edges[0::2]
     # Eight bytes from every position on: overlapping views of the same memory, of which the words' are picked.
@@ -135,4 +152,4 @@ def _words(texts: Texts) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
         more = left > 8
         long, at, left = long[more], at[more], left[more]
     offsets = np.concatenate((np.searchsorted(starts, folded.starts), [len(starts)]))
-    return _mix(hashes), offsets.astype(np.int64)
+    return Words(_mix(hashes), offsets.astype(np.int64), starts, edges[1::2])

@@ -18,7 +18,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -27,10 +26,10 @@ from numpy.typing import NDArray
 
 from webtext.corpus.config import DedupSettings
 from webtext.corpus.faults import fault_point
-from webtext.corpus.files import file_sha256, open_parquet, read_parquet
+from webtext.corpus.files import file_sha256, read_parquet
 from webtext.corpus.manifests import Manifest, verify_files
 from webtext.corpus.progress import say
-from webtext.corpus.schemas import DOCUMENTS, DUPLICATES
+from webtext.corpus.schemas import DUPLICATES
 from webtext.corpus.stages import StageRun
 from webtext.dedup.bands import Buckets, band_count, band_hashes, buckets
 from webtext.dedup.index import known_signatures, reached, read_documents, unchanged
@@ -45,14 +44,10 @@ from webtext.dedup.verdicts import NEAR, OUTCOME, STAYS, LineUp, give_verdicts, 
 from webtext.dedup.verify import StoredSets, Verifier
 from webtext.pipelines.dedup_output import DUPLICATES_NAME, INDEX_FOLDER, Decided, Piece, write_outputs
 from webtext.pipelines.engine import Engine
-
-PIECE_ROWS = 8_192
-"""Row groups are joined up to this many documents: some 32 MB of text, a worker's unit of work."""
+from webtext.pipelines.pieces import cut, each
 
 MATCH_ROWS = 2_000_000
 """Fewer documents are matched in this process: all bands take 2 us a document, a worker 3 s to start."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -125,33 +120,17 @@ def _plan(run: StageRun, documents: Sequence[Path]) -> tuple[list[Piece], Decide
 
     Signatures are named by the bytes they are made of; all that depends on other documents, by all signatures.
     """
-    found: list[tuple[Path, tuple[int, ...], int, Path]] = []
-    for path in documents:
-        sha256 = file_sha256(path)
-        for groups, rows in _cut(path):
-            found.append((path, groups, rows, run.part("signatures", sha256, groups, suffix=".arrow")))
-    everything = [entry[3].name for entry in found]
-    pieces: list[Piece] = []
-    start = 0
-    for path, groups, rows, signed in found:
-        sets = run.part("sets", everything, signed.name, suffix=".arrow")
-        pieces.append(Piece(path, groups, start, rows, signed, sets))
-        start += rows
+    found = cut(documents)
+    hashes = {path: file_sha256(path) for path in documents}
+    signed = [run.part("signatures", hashes[rows.path], rows.groups, suffix=".arrow") for rows in found]
+    everything = [path.name for path in signed]
+    sets = [run.part("sets", everything, name, suffix=".arrow") for name in everything]
+    pieces = [
+        Piece(rows.path, rows.groups, rows.start, rows.rows, *parts)
+        for rows, *parts in zip(found, signed, sets, strict=True)
+    ]
     parts = {kind: run.part(kind, everything, suffix=".arrow") for kind in Decided.kinds()}
     return pieces, Decided(**parts)
-
-
-def _cut(path: Path) -> list[tuple[tuple[int, ...], int]]:
-    """Consecutive row groups of a file and their rows, joined up to `PIECE_ROWS`."""
-    with open_parquet(path, DOCUMENTS) as file:
-        sizes = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
-    cut: list[tuple[tuple[int, ...], int]] = []
-    for group, rows in enumerate(sizes):
-        if cut and cut[-1][1] + rows <= PIECE_ROWS:
-            cut[-1] = ((*cut[-1][0], group), cut[-1][1] + rows)
-        else:
-            cut.append(((group,), rows))
-    return cut
 
 
 def _decide(
@@ -243,19 +222,6 @@ def _stored_sets(lined: LineUp, wanted: NDArray[np.bool_], holding: Sequence[Pie
     if holding:
         place -= before[starts][file]
     return StoredSets(ListFiles([piece.sets for piece in holding], "set"), file, place)
-
-
-def each(
-    engine: Engine, label: str, function: Callable[[T], None], elements: Sequence[T], results: Sequence[Path]
-) -> None:
-    """Run `function` on the elements whose result is not there yet, with no more workers than elements."""
-    missing = [(element, path) for element, path in zip(elements, results, strict=True) if not path.exists()]
-    replace(engine, workers=max(1, min(engine.workers, len(missing)))).each(
-        label,
-        function,
-        [element for element, _ in missing],
-        made=lambda: sum(path.exists() for _, path in missing),
-    )
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,6 @@ from webtext.corpus.faults import fault_point
 from webtext.corpus.files import (
     ROW_GROUP_ROWS,
     file_sha256,
-    open_parquet,
     read_json,
     write_json,
     write_parquet_groups,
@@ -30,36 +29,20 @@ from webtext.dedup.index import Documents, empty_index, index_table
 from webtext.dedup.parts import column, matrix_of, read_part, write_part
 from webtext.dedup.removals import duplicate_rows, outcome_rows
 from webtext.pipelines.engine import Engine
+from webtext.pipelines.pieces import Rows
 from webtext.pipelines.sorted_output import ROWS_PER_FILE, digest_file
 
 DUPLICATES_NAME = "clean/duplicates.parquet"
 INDEX_FOLDER = "clean/index/"
-BATCH_ROWS = 1_024
 INDEX_ROWS = 250_000  # rows an index file: 45 MB
 
 
 @dataclass(frozen=True)
-class Piece:
-    """Row groups of one file of documents/, and where its parts lie. `start`: its first row among all documents."""
+class Piece(Rows):
+    """A piece of documents/, and where its parts lie."""
 
-    path: Path
-    groups: tuple[int, ...]
-    start: int
-    rows: int
     signatures: Path
     sets: Path
-
-    def read(self, columns: Sequence[str]) -> pa.Table:
-        """These columns of these rows."""
-        with open_parquet(self.path, DOCUMENTS) as file:
-            return file.read_row_groups(list(self.groups), columns=list(columns))
-
-    def batches(self, columns: Sequence[str]) -> Iterator[pa.Table]:
-        """The same, `BATCH_ROWS` at a time: 4 MB of text, which stay in the processor's cache while they are read."""
-        with open_parquet(self.path, DOCUMENTS) as file:
-            batches = file.iter_batches(BATCH_ROWS, list(self.groups), columns=list(columns), use_threads=False)
-            for batch in batches:
-                yield pa.Table.from_batches([batch])
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ from webtext.corpus.progress import read_progress, say
 from webtext.corpus.stages import StageRun, roll_forward, stage_manifest
 from webtext.extras import needs
 from webtext.folder import SECTIONS
-from webtext.inspection import CorpusInspection
+from webtext.overlaps import CorpusOverlaps
 from webtext.reports import StageReport, Status
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 Paths = Sequence[str | os.PathLike[str]]
 
 
-class Corpus(CorpusInspection):
+class Corpus(CorpusOverlaps):
     """A corpus folder, with its steps. See `CorpusFolder` for how it is opened, `CorpusModels` for training.
 
     Every step takes settings of its section of webtext.toml as keywords; those that shape content are written there.

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from webtext.commands import evaluation, folders, models, shards, sources, stages, trace
+from webtext.commands import evaluation, folders, models, overlap, shards, sources, stages, trace
 from webtext.commands.help import Book, dress
 from webtext.corpus.errors import WebtextError
 from webtext.corpus.progress import say
@@ -41,6 +41,7 @@ for _group in (
     shards.commands,
     models.commands,
     trace.commands,
+    overlap.commands,
     evaluation.commands,
 ):
     app.add_typer(_group)

@@ -18,6 +18,7 @@ from small_corpora import store_documents, words
 
 import webtext.dedup.signatures as signatures_module
 import webtext.pipelines.dedup as pipeline
+import webtext.pipelines.pieces as pieces
 from webtext.corpus import faults
 from webtext.corpus.config import DedupSettings, shaping
 from webtext.corpus.errors import DamagedFile, UsageError, WebtextError
@@ -231,7 +232,7 @@ def test_the_stage_decides_as_the_references_do_one_after_the_other(tmp_path: Pa
 def test_neither_files_nor_their_order_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = mixed_corpus()
     manifest = clean(tmp_path / "one", store_documents(tmp_path / "one", rows))
-    monkeypatch.setattr(pipeline, "PIECE_ROWS", 7)
+    monkeypatch.setattr(pieces, "PIECE_ROWS", 7)
     for name, cuts in (("many", [1, 5, 5, 20, 31]), ("halves", [17])):
         paths = store_documents(tmp_path / name, rows, cuts)
         assert clean(tmp_path / name, paths[::-1]).identity == manifest.identity
