@@ -169,24 +169,32 @@ def _sum_summary(records: Sequence[Record]) -> Scores:
     return found
 
 
-def _shots(
-    task: Task, examples: Sequence[Example], engine: Engine, written: Callable[[Example], str]
-) -> tuple[list[int], list[Example], dict[str, Any]]:
-    """The tokens of the example pairs, the examples that are left to be scored, and what to tell of the pairs.
+@dataclass(frozen=True)
+class Pairs:
+    """Example pairs in tokens, and the examples they leave to be scored."""
 
-    The pairs come from the set itself, drawn by the seed; as many as leave half the context.
-    """
-    by_lot = sorted(examples, key=lambda example: lot(task.seed, f"pair:{example.id}"))[: task.shots]
-    tokens: list[int] = []
-    used: list[str] = []
-    for example in by_lot:
-        more = engine.encode(written(example))
-        if len(tokens) + len(more) <= engine.context // 2:
-            tokens += more
-            used.append(example.id)
-    chosen = {example.id for example in by_lot}
-    left = [example for example in examples if example.id not in chosen]
-    return tokens, left, {"pairs": used}
+    tokens: Sequence[Sequence[int]]
+    ids: Sequence[str]
+    left: Sequence[Example]
+
+    def before(self, question: Sequence[int], engine: Engine, more: int) -> tuple[Prompt, bool]:
+        """The prompt with as many pairs as leave room for it, and whether the question itself was cut."""
+        room = engine.context - more + 1 - len(question)
+        held: list[int] = []
+        for pair in self.tokens:
+            if len(held) + len(pair) > room:
+                break
+            held += pair
+        fitted, cut = _fitted(engine, [*held, *question], more)
+        return Prompt(fitted), cut
+
+
+def _pairs(task: Task, examples: Sequence[Example], engine: Engine, written: Callable[[Example], str]) -> Pairs:
+    """The pairs are drawn by the seed, from the set itself."""
+    chosen = sorted(examples, key=lambda example: lot(task.seed, f"pair:{example.id}"))[: task.shots]
+    ids = {example.id for example in chosen}
+    left = [example for example in examples if example.id not in ids]
+    return Pairs([engine.encode(written(example)) for example in chosen], [example.id for example in chosen], left)
 
 
 def _translation(task: Task, examples: Sequence[Example], engine: Engine, limit: int | None, more: int) -> _Made:
@@ -195,12 +203,12 @@ def _translation(task: Task, examples: Sequence[Example], engine: Engine, limit:
     def pair(example: Example) -> str:
         return f"{example.fields[source].strip()} = {example.fields[target].strip()}\n"
 
-    shots, left, facts = _shots(task, examples, engine, pair)
+    pairs = _pairs(task, examples, engine, pair)
     asked = []
-    for example in drawn(left, limit, task.seed):
-        prompt, cut = _fitted(engine, [*shots, *engine.encode(f"{example.fields[source].strip()} =")], more)
-        asked.append(Question(example.id, {"answer": Prompt(prompt)}, (example.fields[target].strip(),), {}, cut))
-    return asked, facts
+    for example in drawn(pairs.left, limit, task.seed):
+        prompt, cut = pairs.before(engine.encode(f"{example.fields[source].strip()} ="), engine, more)
+        asked.append(Question(example.id, {"answer": prompt}, (example.fields[target].strip(),), {}, cut))
+    return asked, {"pairs": list(pairs.ids)}
 
 
 def _translation_record(count: int, question: Question, written: Mapping[str, Continuation]) -> Record:
@@ -216,12 +224,12 @@ def _questions(task: Task, examples: Sequence[Example], engine: Engine, limit: i
     def pair(example: Example) -> str:
         return f"Q: {_asked(example)}\nA: {example.fields['answer'][0]}\n\n"
 
-    shots, left, facts = _shots(task, examples, engine, pair)
+    pairs = _pairs(task, examples, engine, pair)
     asked = []
-    for example in drawn(left, limit, task.seed):
-        prompt, cut = _fitted(engine, [*shots, *engine.encode(f"Q: {_asked(example)}\nA:")], more)
-        asked.append(Question(example.id, {"answer": Prompt(prompt)}, tuple(example.fields["answer"]), {}, cut))
-    return asked, facts
+    for example in drawn(pairs.left, limit, task.seed):
+        prompt, cut = pairs.before(engine.encode(f"Q: {_asked(example)}\nA:"), engine, more)
+        asked.append(Question(example.id, {"answer": prompt}, tuple(example.fields["answer"]), {}, cut))
+    return asked, {"pairs": list(pairs.ids)}
 
 
 def _asked(example: Example) -> str:

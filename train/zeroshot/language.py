@@ -71,7 +71,7 @@ def language_job(task: Task, found: TestSet, engine: Engine, *, limit: int | Non
         facts={
             "context": engine.context,
             "stride": min(task.stride or engine.context, engine.context),
-            "tokens": sum(len(stream.tokens) - (stream.owners[0] < 0) for stream in streams),
+            "tokens": sum(len(stream.tokens) - int(stream.owners[0] < 0) for stream in streams),
             "units": sum(units) if task.denominator != "tokens" else None,
             "pieces": len(pieces),
         },

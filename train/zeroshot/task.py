@@ -6,6 +6,7 @@ A result without its protocol cannot be compared: each of these fields has moved
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -48,7 +49,7 @@ class Task:
     truncation: str = ""
     """What leaves a prompt that is too long: its beginning (left), or the end of the article (article)."""
     shots: int = 0
-    """Example pairs before the question: at most, as many as leave half the context."""
+    """Example pairs before the question; of a small context as many as fit."""
     seed: int = 1
     """Chooses example pairs, examples where there is a limit, and sentences, and draws tokens."""
     stop: tuple[str, ...] = ()
@@ -79,4 +80,6 @@ class Score:
     count: int
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """JSON has no infinity (a perplexity may be one): null."""
+        value, error = (n if n is not None and math.isfinite(n) else None for n in (self.value, self.error))
+        return {"value": value, "error": error, "count": self.count}
