@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from webtext.commands import eval as zero_shot
 from webtext.commands import evaluation, folders, models, overlap, shards, sources, stages, trace
 from webtext.commands.help import Book, dress
 from webtext.corpus.errors import WebtextError
@@ -43,6 +44,7 @@ for _group in (
     trace.commands,
     overlap.commands,
     evaluation.commands,
+    zero_shot.commands,
 ):
     app.add_typer(_group)
 dress(app)

@@ -1,7 +1,7 @@
 """Short answers against reference answers: CoQA's F1 and the exact match of open questions.
 
-Both compare what is left after lower case, without punctuation and articles. The rules are those of CoQA's evaluate-v1.0
-and of SQuAD's script before it, which NQ-open's uses too; the code is ours.
+Both compare what is left after lower case, without punctuation and articles. The rules are those of CoQA's
+evaluate-v1.0 and of SQuAD's script before it, which NQ-open's uses too; the code is ours.
 """
 
 from __future__ import annotations

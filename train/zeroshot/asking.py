@@ -1,7 +1,7 @@
 """The four ways of asking a language model for a task: CoQA, CNN/DM, WMT14, Natural Questions.
 
-A prompt is built, continued, and what was written is compared with references. Metrics that compare whole texts come from
-their libraries (`generated`).
+A prompt is built, continued, and what was written is compared with references. Metrics that compare whole texts come
+from their libraries (`generated`).
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def _score(
     engine: Engine,
     asked: Sequence[Question],
     more: int,
-    record: "_Recorded",
+    record: _Recorded,
     places: Sequence[int],
 ) -> list[Record]:
     sampling = Sampling(max_tokens=more, temperature=0 if task.top_k == 1 else 1, top_k=task.top_k)
@@ -251,7 +251,7 @@ def _sum_questions(records: Sequence[Record]) -> Scores:
     sure = sorted(records, key=lambda record: -record["logprob"])[: max(1, math.ceil(CONFIDENT * len(records)))]
     return {
         "exact_match": scores.percent([record["exact"] for record in records]),
-        "exact_match_most_confident": scores.percent([record["exact"] for record in sure]) ,
+        "exact_match_most_confident": scores.percent([record["exact"] for record in sure]),
     }
 
 

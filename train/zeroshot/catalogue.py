@@ -26,7 +26,7 @@ _WIKITEXT103 = replace(_WIKITEXT2, name="wikitext103", title="WikiText-103", dat
 _HF = {
     "protocol": "hf", "detokenizer": "", "layout": "rows", "begin": "", "windows": "strided", "stride": 0,
     "denominator": "tokens",
-    "provenance": "transformers' documentation, Perplexity of fixed-length models, with its stride 1024: 29.94 for 124M",
+    "provenance": "transformers' documentation, Perplexity of fixed-length models, stride 1024: 29.94 for 124M",
 }  # fmt: skip
 _LM_EVAL = {
     "protocol": "lm-eval", "detokenizer": "lm-eval", "stride": 0, "stream": "example", "denominator": "words",
@@ -49,21 +49,21 @@ _LAMBADA = Task(
 )  # fmt: skip
 _CBT = Task(
     "cbt-cn", "paper", 1, "CBT-CN", "cbt-cn", "cbt", "valid", "accuracy",
-    provenance="Radford et al. 2019, section 3.2: validation set, choice and rest of the sentence; de-tokenizer rules and "
-    "the joining of sentences by a space are ours",
+    provenance="Radford et al. 2019, section 3.2: validation set, choice and rest of the sentence; de-tokenizer rules "
+    "and the joining of sentences by a space are ours",
     prompt="{20 sentences} {question up to the blank}", detokenizer="cbt", truncation="left",
     parts="choice and the rest of the sentence, summed",
 )  # fmt: skip
 _COQA = Task(
     "coqa", "paper", 1, "CoQA", "coqa", "coqa", "valid", "f1",
-    provenance="Radford et al. 2019, section 3.5: document, history (the reference answers), A:, greedy; line ends, Q: and "
-    "the limit of tokens are ours",
+    provenance="Radford et al. 2019, section 3.5: document, history (the reference answers), A:, greedy; line ends, Q: "
+    "and the limit of tokens are ours",
     prompt="{story}\n\nQ: {question}\nA: {answer}\n…Q: {question}\nA:", truncation="left", stop=("\n",), max_tokens=32,
 )  # fmt: skip
 _WMT = Task(
     "wmt14-en-fr", "paper", 1, "WMT14 En-Fr", "wmt14", "translation", "test", "bleu",
-    provenance="Radford et al. 2019, section 3.7: example pairs, english sentence =, greedy, first sentence; number and "
-    "choice of pairs (from the same set, not scored) and the splitter of sentences are ours; BLEU by sacrebleu (13a)",
+    provenance="Radford et al. 2019, section 3.7: example pairs, english sentence =, greedy, first sentence; number "
+    "and choice of pairs (from the same set, not scored) and the splitter of sentences are ours; sacrebleu's BLEU (13a)",
     prompt="{english} = {french}\n…{english} =", truncation="left", shots=5, stop=("\n",), max_tokens=100, sentences=1,
 )  # fmt: skip
 
@@ -91,7 +91,7 @@ _ALL: tuple[Task, ...] = (
     _ENWIK8,
     replace(
         _ENWIK8, name="text8", title="text8", data="text8", denominator="characters",
-        provenance="Radford et al. 2019, section 3.1, bits per character; the usual last 5 million; stride as elsewhere",
+        provenance="Radford et al. 2019, section 3.1, bits per character; the usual last 5 million",
     ),
     replace(_PTB, name="1bw", title="1BW", data="lm1b", detokenizer="lm1b", stream="set"),
     Task(
@@ -109,8 +109,8 @@ _ALL: tuple[Task, ...] = (
     Task(
         "cnn-dm", "paper", 1, "CNN/DM", "cnn_dailymail", "summary", "test", "tldr_rouge_average",
         provenance="Radford et al. 2019, section 3.6: article, TL;DR:, 100 tokens with top-k 2, first 3 sentences; the "
-        "splitter of sentences and the cutting of long articles at their end are ours; ROUGE by rouge-score with stemmer, "
-        "its summary-level L",
+        "splitter of sentences and the cutting of long articles at their end are ours; ROUGE by rouge-score with "
+        "stemmer, its summary-level L",
         prompt="{article}\nTL;DR:", truncation="article", max_tokens=100, top_k=2, sentences=3,
     ),
     _WMT,
@@ -119,9 +119,10 @@ _ALL: tuple[Task, ...] = (
     ),
     Task(
         "nq", "paper", 1, "Natural Questions", "nq-open", "questions", "valid", "exact_match",
-        provenance="Radford et al. 2019, section 3.8: example pairs, exact match; number, choice (from the same set, not "
-        "scored) and layout of the pairs are ours",
-        prompt="Q: {question}\nA: {answer}\n\n…Q: {question}\nA:", truncation="left", shots=5, stop=("\n",), max_tokens=16,
+        provenance="Radford et al. 2019, section 3.8: example pairs, exact match; number, choice (from the same set, "
+        "not scored) and layout of the pairs are ours",
+        prompt="Q: {question}\nA: {answer}\n\n…Q: {question}\nA:", truncation="left", shots=5, stop=("\n",),
+        max_tokens=16,
     ),
 )  # fmt: skip
 
@@ -129,8 +130,13 @@ TASKS: Mapping[str, Task] = MappingProxyType({task.key: task for task in _ALL})
 """Every task by its key."""
 
 DEFAULT: tuple[str, ...] = tuple(task.key for task in _ALL if task.protocol == "paper")
-SAMPLES = "samples"
-"""Written samples need the corpus beside the model: `webtext.zeroshot`."""
+SAMPLES = Task(
+    "samples", "paper", 1, "Written samples", "", "samples", "held-out documents of the corpus", "found_written",
+    provenance="Radford et al. 2019, section 4: 8-grams of lower-cased alphanumeric words of what is written that are "
+    "in the corpus, beside those of held-out text; lengths are ours, drawn as openai/gpt-2 draws (top-k 40)",
+    prompt="{the first 64 tokens of a held-out document, at most half the context}", max_tokens=128, top_k=40,
+)  # fmt: skip
+"""Needs the corpus beside the model, so it is scored elsewhere: `webtext.written_samples`."""
 
 
 def chosen(names: Sequence[str]) -> list[Task]:
@@ -139,10 +145,10 @@ def chosen(names: Sequence[str]) -> list[Task]:
     Raises:
         UsageError: no such task.
     """
-    names = [name for name in names if name != SAMPLES]
+    names = [name for name in names if name != SAMPLES.name]
     for name in names:
         if name not in TASKS and name != "all":
-            near = difflib.get_close_matches(name, [*TASKS, SAMPLES], n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join([*TASKS, SAMPLES, 'all'])}"
+            near = difflib.get_close_matches(name, [*TASKS, SAMPLES.name], n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join([*TASKS, SAMPLES.name, 'all'])}"
             raise UsageError(f"no such task: {name}", hint=hint)
     return [task for key, task in TASKS.items() if "all" in names or key in names]

@@ -17,7 +17,7 @@ from webtext.train.zeroshot.detokenizers import detokenizer
 from webtext.train.zeroshot.engine import Engine, Group, Prompt
 from webtext.train.zeroshot.job import Job, Record, Scores, drawn, in_parts, joined, kept
 from webtext.train.zeroshot.stopwords import first_word, is_stop_word, word_is_over
-from webtext.train.zeroshot.task import Task
+from webtext.train.zeroshot.task import Score, Task
 
 PART_EXAMPLES = 64
 CANDIDATES = 16
@@ -68,7 +68,7 @@ def _lambada(task: Task, example: Example, engine: Engine) -> Cloze:
         prefix, target, word = tokens[:-1], tokens[-1:], engine.tokenizer.decode(tokens[-1:])
     else:
         # The paper's answer is a word; the harness takes what stands after the last space, a quotation mark with it.
-        pattern = r"(.* )([^ ]*)" if task.protocol == "lm-eval" else r"(.*?)(\w+(?:['’\-]\w+)*)\W*"
+        pattern = r"(.* )([^ ]*)" if task.protocol == "lm-eval" else r"(.*?)(\w+(?:['\u2019\-]\w+)*)\W*"
         split = re.fullmatch(pattern, text, re.DOTALL)
         before, word = (split[1], split[2]) if split else ("", text)
         if task.protocol == "paper" and split:
@@ -94,8 +94,8 @@ def _cbt(task: Task, example: Example, engine: Engine) -> Cloze:
     return Cloze(example, (group,), choices.index(fields["answer"]), {})
 
 
-_LOWERED = frozenset("The A An His Her Their Its My Our Your This That Some".split())
-_POSSESSIVE = frozenset("his their its my our your".split())
+_LOWERED = frozenset(["The", "A", "An", "His", "Her", "Their", "Its", "My", "Our", "Your", "This", "That", "Some"])
+_POSSESSIVE = frozenset(["his", "their", "its", "my", "our", "your"])
 
 
 def substituted(sentence: str, pronoun: str, candidate: str) -> tuple[str, str]:
@@ -113,7 +113,7 @@ def substituted(sentence: str, pronoun: str, candidate: str) -> tuple[str, str]:
     elif words and begins:
         words[0] = words[0][:1].upper() + words[0][1:]
     written = " ".join(words) + ("'s" if pronoun.lower() in _POSSESSIVE else "")
-    glue = "" if not after or re.match(r"[.,;:!?'’]", after) else " "
+    glue = "" if not after or re.match(r"[.,;:!?'\u2019]", after) else " "
     return f"{before} {written}".strip(), glue + after
 
 
@@ -180,7 +180,12 @@ def _score_lambada(task: Task, engine: Engine, items: Sequence[Cloze], places: S
     records: list[Record] = []
     for (choice,) in engine.choices(asked):
         records.append(
-            {"logprob": choice.total, "greedy": all(choice.greedy), "last": choice.greedy[-1], "tokens": len(choice.greedy)}
+            {
+                "logprob": choice.total,
+                "greedy": all(choice.greedy),
+                "last": choice.greedy[-1],
+                "tokens": len(choice.greedy),
+            }
         )
     if task.stop_words:
         words = [items[place].facts["word"] for place in places]
@@ -220,7 +225,7 @@ def _guesses(task: Task, engine: Engine, asked: Sequence[Group]) -> list[str]:
 
 
 def _completed(engine: Engine, prompts: Sequence[Prompt], begun: Sequence[str], sampling: Sampling) -> list[str]:
-    # Each prompt ends with the first token of the word: `over` sees only what comes after it, so a letter stands for it.
+    # Each prompt ends with the first token of its word; `over` sees only what comes after: a letter stands for it.
     found = engine.goes_on(prompts, sampling, over=lambda text: word_is_over(f"x{text}"))
     return [before + continuation.text for before, continuation in zip(begun, found, strict=True)]
 
@@ -256,7 +261,7 @@ def _sum_hellaswag(records: Sequence[Record]) -> Scores:
     return {"accuracy": _accuracy(records, "logprobs"), "accuracy_per_byte": _accuracy(records, "per_byte")}
 
 
-def _accuracy(records: Sequence[Record], name: str) -> scores.Score:
+def _accuracy(records: Sequence[Record], name: str) -> Score:
     return scores.percent([_best(record[name]) == record["right"] for record in records])
 
 

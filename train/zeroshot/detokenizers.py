@@ -1,9 +1,9 @@
 """De-tokenizers: test sets that were split into tokens, written as people write; and back, to the byte.
 
-The paper (section 3.1) undoes with them what tokenizing did to the language-model sets. Since the way back is exact, the
-likelihood of the text is one of the original, whatever the rules leave undone. How that is kept: what a rule has joined
-is taken apart again at once; where that gives something else, nothing is joined there. A token that would be taken apart
-although nothing was joined gets a WORD JOINER before it. Not for a model's own output.
+The paper (section 3.1) undoes with them what tokenizing did to the language-model sets. Since the way back is exact,
+the likelihood of the text is one of the original, whatever the rules leave undone. How that is kept: what a rule has
+joined is taken apart again at once; where that gives something else, nothing is joined there. A token that would be
+taken apart although nothing was joined gets a WORD JOINER before it. Not for a model's own output.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from types import MappingProxyType
 MARK = "\u2060"
 """WORD JOINER: what follows it in a word is the token as it stands. Invisible, and in none of the paper's sets."""
 
-_ABBREVIATIONS = frozenset(
-    # Titles, companies, places and months, whose full stop English tokenizers leave where it is.
-    "Adm Apr Assn Aug Ave Bldg Blvd Bros Capt Co Col Comdr Corp Cpl Dec Dept Dr Drs Esq Feb Fig Figs Fla Ft Gen Gov Hon "
-    "Inc Jan Jr Lt Ltd Maj Mass Messrs Mr Mrs Ms Mt No Nos Nov Oct Pa Ph Pres Prof Rep Reps Rev Sen Sens Sept Sgt Sr St "
-    "Ste Tenn Tex Va Vol al cf etc pp v vol vs mr mrs ms dr st jr inc corp co".split()
+# Titles, companies, places and months, whose full stop English tokenizers leave where it is.
+_SHORT = (
+    "Adm Apr Assn Aug Ave Bldg Blvd Bros Capt Co Col Comdr Corp Cpl Dec Dept Dr Drs Esq Feb Fig Figs Fla Ft Gen Gov "
+    "Hon Inc Jan Jr Lt Ltd Maj Mass Messrs Mr Mrs Ms Mt No Nos Nov Oct Pa Ph Pres Prof Rep Reps Rev Sen Sens Sept Sgt "
+    "Sr St Ste Tenn Tex Va Vol al cf etc pp v vol vs mr mrs ms dr st jr inc corp co"
 )
+_ABBREVIATIONS = frozenset(_SHORT.split())
 _INITIALS = re.compile(r"(?:\w\.)*\w")
 _CONTRACTION = re.compile(r"(?i)(.+?)('s|'re|'ve|'ll|'d|'m|n't)")
 
@@ -49,20 +50,22 @@ class Style:
 STYLES: Mapping[str, Style] = MappingProxyType(
     {
         "wikitext": Style(
-            left=frozenset(", . ; : ! ? ) ] % ' ’ °".split()),
-            right=frozenset("( [ $ £ # ¥".split()),
+            left=frozenset([",", ".", ";", ":", "!", "?", ")", "]", "%", "'", "\u2019", "°"]),
+            right=frozenset(["(", "[", "$", "£", "#", "¥"]),
             infix={"@-@": "-", "@,@": ",", "@.@": "."},
             quotes=('"', '"'),
             apostrophes=True,
             framed=True,
         ),
-        "ptb": Style(left=frozenset(["'", "%"]), right=frozenset("$ #".split()), framed=True),
+        "ptb": Style(left=frozenset(["'", "%"]), right=frozenset(["$", "#"]), framed=True),
         "lm1b": Style(
-            left=frozenset(", . ; : ! ? ) ] % '".split()), right=frozenset("( [ $ £ #".split()), quotes=('"', '"')
+            left=frozenset([",", ".", ";", ":", "!", "?", ")", "]", "%", "'"]),
+            right=frozenset(["(", "[", "$", "£", "#"]),
+            quotes=('"', '"'),
         ),
         "cbt": Style(
-            left=frozenset(", . ; : ! ? -RRB- ) ] '".split()),
-            right=frozenset("-LRB- ( [ $".split()),
+            left=frozenset([",", ".", ";", ":", "!", "?", "-RRB-", ")", "]", "'"]),
+            right=frozenset(["-LRB-", "(", "[", "$"]),
             written={"-LRB-": "(", "-RRB-": ")", "``": '"', "''": '"', "`": "'"},
             quotes=("`", "'"),
         ),

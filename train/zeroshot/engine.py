@@ -1,7 +1,7 @@
 """What an evaluation asks of a model: how likely tokens are, and how a prompt goes on. Batched, nothing computed twice.
 
-Tokens in, numbers out. What the tokens mean is the tasks' business. Batches are made so that the largest block of logits
-and of keys and values stays below a limit; results do not depend on what stands beside what but in the last bits.
+Tokens in, numbers out. What the tokens mean is the tasks' business. Batches are made so that the largest block of
+logits and of keys and values stays below a limit; results depend on what stands beside what in their last bits only.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _Item = TypeVar("_Item")
 BATCH_TOKENS = 4_096
 """Tokens of one forward pass. On two cores tiny took as long for each token from 2,048 on."""
 HEAD_ROWS = 128
-"""Positions whose logits are computed at once: 26 MB with 50,257 tokens. The loss of each took 41 us on one core, of 256
-or more at once 120 us, the logits 350 us."""
+"""Positions whose logits are computed at once: 26 MB with 50,257 tokens. The loss of each took 41 us on one core, of
+256 or more at once 120 us, the logits 350 us."""
 CACHE_NUMBERS = 1 << 28
 """Numbers in the keys and values of one batch of choices: 1 GiB in float32."""
 SHARED = 16
@@ -87,7 +87,7 @@ class Engine:
         endoftext = tokenizer.token_to_id(ENDOFTEXT)
         if endoftext is None:
             raise WebtextError(f"this tokenizer has no {ENDOFTEXT}")
-        self.model = model.eval()
+        self.model = model
         self.tokenizer = tokenizer
         self.endoftext: int = endoftext
         self.context = model.config.context
@@ -134,7 +134,7 @@ class Engine:
             )
             targets = torch.cat([tokens[window.first : window.end + 1] for window in batch])
             logprobs = self._logprobs(rows, targets, likeliest=False)[0]
-            found.extend(logprobs.split([window.end + 1 - window.first for window in batch]))
+            found.extend(torch.split(logprobs, [window.end + 1 - window.first for window in batch]))
         return found
 
     def choices(self, groups: Sequence[Group]) -> list[list[Choice]]:
@@ -206,13 +206,13 @@ class Engine:
         greedy = likeliest == flat
         return [
             Choice(tuple(chances.tolist()), tuple(hits.tolist()))
-            for chances, hits in zip(logprobs.split(sizes), greedy.split(sizes), strict=True)
+            for chances, hits in zip(torch.split(logprobs, sizes), torch.split(greedy, sizes), strict=True)
         ]
 
     def _logprobs(self, hidden: Tensor, targets: Tensor, *, likeliest: bool = True) -> tuple[Tensor, Tensor]:
         """Of each target, and (where it is asked for) the likeliest token in its place. Both (rows,), on the CPU."""
         chances, best = [], [torch.empty(0, dtype=torch.int64)]
-        for rows, wanted in zip(hidden.split(HEAD_ROWS), targets.split(HEAD_ROWS), strict=True):
+        for rows, wanted in zip(torch.split(hidden, HEAD_ROWS), torch.split(targets, HEAD_ROWS), strict=True):
             with autocast(self.device):
                 logits = self.model.head(rows)
             logits = logits.float()
@@ -324,8 +324,11 @@ class Engine:
 
 def shared_beginning(rows: Sequence[Sequence[int]]) -> int:
     """How many first tokens all rows have in common."""
-    low, high = min(rows), max(rows)
-    return next((place for place, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high)))
+    # What the smallest and the largest have in common, all have.
+    low, high = min(map(tuple, rows)), max(map(tuple, rows))
+    return next(
+        (place for place, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high))
+    )
 
 
 def _families(rows: Sequence[Sequence[int]]) -> list[list[int]]:
@@ -350,9 +353,7 @@ def _length(group: Group) -> int:
     return len(group.prefix) + max(map(len, group.choices)) - 1
 
 
-def _runs(
-    items: Sequence[_Item], size: Callable[[_Item], int], limit: int
-) -> Iterator[list[_Item]]:
+def _runs(items: Sequence[_Item], size: Callable[[_Item], int], limit: int) -> Iterator[list[_Item]]:
     """Cut a sequence into runs whose number times largest size is at most `limit`; at least one item each."""
     run: list[_Item] = []
     largest = 0

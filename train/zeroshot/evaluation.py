@@ -16,9 +16,9 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from webtext.corpus.faults import fault_point
 from webtext.corpus.files import identity_of, write_bytes
@@ -78,7 +78,7 @@ class Evaluation:
 
     def _task(self, task: Task, found: TestSet, label: str) -> Result:
         job = make_job(task, found, self.engine, limit=self.limit)
-        records = self._records(task, self.key(task, found), job, label)
+        records = self.records(task, self.key(task, found), job, label)
         overlapping = self.overlaps.examples.get(found.sha256)
         without, left_out = None, 0
         if self.without_overlap and overlapping is not None:
@@ -100,7 +100,12 @@ class Evaluation:
             self.overlaps.share(found),
         )  # fmt: skip
 
-    def _records(self, task: Task, key: str, job: Job, label: str) -> dict[int, Record]:
+    def records(self, task: Task, key: str, job: Job, label: str) -> dict[int, Record]:
+        """The records of all items of a job, from files where they are there, scored where they are not.
+
+        Raises:
+            Interrupted: the user asked to stop; the parts done are kept.
+        """
         name = task.key.replace(":", "-")
         done = self.out / EXAMPLES / f"{name}.jsonl"
         if (records := _finished(done, key)) is not None:
@@ -125,6 +130,8 @@ class Evaluation:
         write_bytes(done, ("\n".join(lines) + "\n").encode())
         fault_point("eval.task")
         shutil.rmtree(work, ignore_errors=True)
+        with suppress(OSError):
+            work.parent.rmdir()
         # From the file, as the next time: a number is the same whether it was just computed or read.
         return _finished(done, key) or records
 

@@ -55,7 +55,9 @@ def draw(results: Mapping[str, Any], path: Path) -> None:
     try:
         figure.savefig(stream, format=path.suffix.removeprefix(".") or "svg", metadata=_undated(path))
     except ValueError as error:
-        raise WebtextError(f"matplotlib writes no such figure ({error})", where=path, hint="name an .svg or .png") from error
+        raise WebtextError(
+            f"matplotlib writes no such figure ({error})", where=path, hint="name an .svg or .png"
+        ) from error
     write_bytes(path, stream.getvalue())
 
 

@@ -25,9 +25,9 @@ _Item = TypeVar("_Item")
 class Job:
     """Items 0 … n - 1, each an example or a part of some.
 
-    `examples` names the example of each item (of a window, those it touches: see `language`). `parts` are the items that
-    are scored, and written, together: every item in exactly one. `summarise` gets items and records in any number, so
-    that scores can be taken over some examples only.
+    `examples` names the example of each item (of a window, those it touches: see `language`). `parts` are the items
+    that are scored, and written, together: every item in exactly one. `summarise` gets items and records in any number,
+    so that scores can be taken over some examples only.
     """
 
     examples: Sequence[str]

@@ -1,7 +1,7 @@
 """Language-model sets: one long text, or one a article, scored window by window and counted by line.
 
-Items are windows. A window's record says how much likelihood fell on which piece of the published text (a line, or so many
-words of a text without lines): so units, standard errors and a score without some examples need no second pass.
+Items are windows. A window's record says how much likelihood fell on which piece of the published text (a line, or so
+many words of a text without lines): so units, standard errors and a score without some examples need no second pass.
 """
 
 from __future__ import annotations
@@ -129,9 +129,7 @@ def _stream(task: Task, engine: Engine, pieces: Sequence[Piece], places: range) 
         ids, owners = [engine.endoftext, *ids], np.concatenate([[-1], owners])
     cut = strided if task.windows == "strided" else rolling
     stride = min(task.stride or engine.context, engine.context)
-    return Stream(
-        torch.tensor(ids, dtype=torch.int64), owners, cut(len(ids), context=engine.context, stride=stride)
-    )
+    return Stream(torch.tensor(ids, dtype=torch.int64), owners, cut(len(ids), context=engine.context, stride=stride))
 
 
 def _example(stream: Stream, window: Window, pieces: Sequence[Piece]) -> str:

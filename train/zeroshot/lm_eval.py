@@ -1,7 +1,7 @@
 """How EleutherAI's harness writes WikiText for its task `wikitext`: its rules, which have no way back, in our words.
 
-One of them can never match (an apostrophe after a slash) and one turns a lone N into 1; both are left as they are there:
-otherwise the numbers would not be comparable.
+One of them can never match (an apostrophe after a slash) and one turns a lone N into 1; both are left as they are
+there: otherwise the numbers would not be comparable.
 """
 
 from __future__ import annotations

@@ -76,5 +76,5 @@ ROWS: tuple[Row, ...] = (
     _row("Natural Questions", "nq", "exact_match", "EM", None, 4.1),
     _row("NQ, surest 1 %", "nq", "exact_match_most_confident", "EM", None, 63.1),
 )
-"""`before`: state of the art as Table 3 has it; CoQA's is a supervised BERT, Fr-En the best unsupervised system, Winograd
-Trinh and Le 2018, Lede-3 and Random-3 those of Table 4, which need no model."""
+"""`before`: state of the art as Table 3 has it; CoQA's is a supervised BERT, Fr-En the best unsupervised system,
+Winograd Trinh and Le 2018, Lede-3 and Random-3 those of Table 4, which need no model."""

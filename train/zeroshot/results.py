@@ -89,9 +89,19 @@ class Overlaps:
 
 
 def write_results(
-    path: Path, results: Sequence[Result], missing: Sequence[MissingSet], statement: Mapping[str, Any]
+    path: Path,
+    results: Sequence[Result],
+    missing: Sequence[MissingSet],
+    statement: Mapping[str, Any],
+    *,
+    more: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """results.json: tasks of earlier calls for the same model stay, those of this call replace theirs."""
+    """results.json: tasks of earlier calls for the same model stay, those of this call replace theirs.
+
+    Args:
+        statement: what all tasks have in common: model, software.
+        more: results that were made elsewhere, as JSON by task.
+    """
     before: dict[str, Any] = {}
     if path.is_file():
         try:
@@ -100,7 +110,7 @@ def write_results(
             held = None
         if isinstance(held, dict) and held.get("model") == statement["model"]:
             before = dict(held.get("tasks") or {})
-    tasks = {**before, **{result.task.key: result.to_json() for result in results}}
+    tasks = {**before, **{result.task.key: result.to_json() for result in results}, **(more or {})}
     absent = [{"what": error.message, "how": error.hint} for error in missing]
     value = {"schema_version": SCHEMA_VERSION, **statement, "tasks": tasks, "missing": absent}
     write_json(path, value)

@@ -1,7 +1,7 @@
 """Where a sentence ends: for the first sentences of what a model writes, and for Lede-3 and Random-3.
 
-The paper does not say how it split sentences; this is version 1 of ours: a full stop, exclamation or question mark, with
-closing quotes and brackets, before white space; not after a known abbreviation or an initial; and every line end.
+The paper does not say how it split sentences; this is version 1 of ours: a full stop, exclamation or question mark,
+with closing quotes and brackets, before white space; not after a known abbreviation or an initial; and every line end.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 
 VERSION = 1
-_ABBREVIATIONS = frozenset(
+_SHORT = (
     "adm capt col corp dr esq gen gov hon inc jr lt ltd maj messrs mr mrs ms mt no prof rep rev sen sens sgt sr st vs "
-    "jan feb mar apr aug sept oct nov dec e.g i.e etc u.s u.k u.n a.m p.m m mme mlle".split()
+    "jan feb mar apr aug sept oct nov dec e.g i.e etc u.s u.k u.n a.m p.m m mme mlle"
 )
-_END = re.compile(r"""[.!?…]+["'”’»)\]]*(?=\s|$)|\n""")
+_ABBREVIATIONS = frozenset(_SHORT.split())
+_END = re.compile(r"""[.!?…]+["'”\u2019»)\]]*(?=\s|$)|\n""")
 
 
 def sentences(text: str) -> list[str]:
@@ -32,5 +33,5 @@ def sentences(text: str) -> list[str]:
 def _goes_on(before: str) -> bool:
     """Whether a full stop after this belongs to an abbreviation or an initial."""
     words = before.split()
-    word = words[-1].lstrip("\"'“‘(") if words else ""
+    word = words[-1].lstrip("\"'“\u2018(") if words else ""
     return (len(word) == 1 and word.isupper() and word != "I") or word.lower() in _ABBREVIATIONS

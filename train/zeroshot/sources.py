@@ -78,8 +78,8 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
         ),
         "cnn_dailymail": Source(
             "cnn_dailymail", (r".*all_test\.txt", r".*\.story"), folder=True,
-            where="cnn_stories.tgz and dailymail_stories.tgz of DeepMind's Q&A data with all_test.txt (See et al. 2017); on "
-            "the hub abisee/cnn_dailymail",
+            where="cnn_stories.tgz and dailymail_stories.tgz of DeepMind's Q&A data with all_test.txt (See et al. "
+            "2017); on the hub abisee/cnn_dailymail",
         ),
         "wmt14": Source(
             "wmt14", (r".*newstest2014.*\.en(\.sgm)?",),

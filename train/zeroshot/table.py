@@ -102,9 +102,28 @@ def notes(results: Mapping[str, Any]) -> list[str]:
     ]
     if model["context"] < 1024:
         told.append("a context below the paper's 1,024 cuts most prompts: the numbers say so in results.json")
-    told += [f"{missing['what']}: {missing['how']}" for missing in results["missing"]]
-    if any(task["overlap"] is None for task in results["tasks"].values()):
+    told += _samples(results["tasks"].get("samples"))
+    told += dict.fromkeys(f"{missing['what']}: {missing['how']}" for missing in results["missing"])
+    if any(task["overlap"] is None for name, task in results["tasks"].items() if name != "samples"):
         told.append("overlap: webtext overlap CORPUS SET… --json > overlap.json, then --overlap overlap.json")
+    return told
+
+
+def _samples(task: Mapping[str, Any] | None) -> list[str]:
+    if task is None:
+        return []
+    scores = task["scores"]
+    written, real = scores["found_written"], scores["found_held_out"]
+    shares = [f"{_number(found['value'])} % (± {_number(found['error'])})" for found in (written, real)]
+    told = [
+        f"samples: the corpus holds {shares[0]} of the 8-grams that the model wrote, {shares[1]} of those of held-out "
+        f"text; {written['count']:,} texts each"
+    ]
+    for name, label in (("longest_written", "the model"), ("longest_held_out", "held-out text")):
+        run = scores[name]
+        if run is not None:
+            words = run["words"] if len(run["words"]) <= 80 else f"{run['words'][:80]}…"
+            told.append(f"longest run copied by {label}: {run['length']} words of {run['url']}: {words}")
     return told
 
 

@@ -44,8 +44,8 @@ class Task:
     stream: str = ""
     """set: one text; example: each article for itself."""
     denominator: str = ""
-    """Per what the likelihood is taken: words and line ends of the published text, words (split at white space, lm-eval),
-    bytes, characters, tokens; of LAMBADA the last word or the last token."""
+    """Per what the likelihood is taken: words and line ends of the published text, words (split at white space as
+    lm-eval does), bytes, characters, tokens; of LAMBADA the last word or the last token."""
     truncation: str = ""
     """What leaves a prompt that is too long: its beginning (left), or the end of the article (article)."""
     shots: int = 0
