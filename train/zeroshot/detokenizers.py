@@ -23,7 +23,7 @@ _SHORT = (
     "Sr St Ste Tenn Tex Va Vol al cf etc pp v vol vs mr mrs ms dr st jr inc corp co"
 )
 _ABBREVIATIONS = frozenset(_SHORT.split())
-_INITIALS = re.compile(r"(?:\w\.)*\w")
+_INITIALS = re.compile(r"(?:\w\.)+\w|[A-Z]")
 _CONTRACTION = re.compile(r"(?i)(.+?)('s|'re|'ve|'ll|'d|'m|n't)")
 
 
@@ -64,8 +64,8 @@ STYLES: Mapping[str, Style] = MappingProxyType(
             quotes=('"', '"'),
         ),
         "cbt": Style(
-            left=frozenset([",", ".", ";", ":", "!", "?", "-RRB-", ")", "]", "'"]),
-            right=frozenset(["-LRB-", "(", "[", "$"]),
+            left=frozenset([",", ".", ";", ":", "!", "?", "-RRB-", "]", "'"]),
+            right=frozenset(["-LRB-", "[", "$"]),
             written={"-LRB-": "(", "-RRB-": ")", "``": '"', "''": '"', "`": "'"},
             quotes=("`", "'"),
         ),

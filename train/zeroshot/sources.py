@@ -62,7 +62,7 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
         "text8": Source("text8", (r"(.*/)?text8",), where=_ZIPS.format("text8")),
         "lm1b": Source(
             "lm1b", (r".*news\.en\.heldout-00000-of-00050", r".*news\.en\.heldout-\d+-of-00050"),
-            where="1-billion-word-language-modeling-benchmark-r13output.tar.gz of Chelba et al. 2013; its heldout files",
+            where="1-billion-word-language-modeling-benchmark-r13output.tar.gz (Chelba et al. 2013): heldout",
         ),
         "wsc273": Source(
             "wsc273", (r".*wsc273.*\.txt", r".*wscollection\.xml"),

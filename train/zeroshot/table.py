@@ -95,11 +95,10 @@ def markdown(results: Mapping[str, Any]) -> str:
 def notes(results: Mapping[str, Any]) -> list[str]:
     """What model it is, what is missing, and how to get it."""
     model = results["model"]
-    step = f", step {model['step']:,}" if model.get("step") is not None else ""
-    told = [
-        f"yours: {model['parameters']:,} parameters, context {model['context']:,}{step}, weights {model['identity'][:12]}"
-        + (f", corpus {model['corpus'][:12]}" if model.get("corpus") else "")
-    ]
+    facts = [f"{model['parameters']:,} parameters", f"context {model['context']:,}", f"weights {model['identity'][:12]}"]
+    if model.get("step") is not None:
+        facts.append(f"step {model['step']:,} of a run on the corpus {str(model.get('corpus'))[:12]}")
+    told = [f"yours: {', '.join(facts)}"]
     if model["context"] < 1024:
         told.append("a context below the paper's 1,024 cuts most prompts: the numbers say so in results.json")
     told += _samples(results["tasks"].get("samples"))
