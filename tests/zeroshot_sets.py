@@ -13,13 +13,15 @@ LAMBADA = [
     "old token, small token, red token, quick token and every old token of the",
 ]
 WIKITEXT = (
-    " \n = The Fox = \n \n The fox is a small , quick animal ; it didn 't see the @-@ house . In 2000 , 1 @,@ 200 foxes "
-    '( and a dog ) wrote " pages " . \n \n = = Old = = \n \n The <unk> fox \'s window is 4 @.@ 5 m . Mr. Dog reads . \n'
+    " \n = The Fox = \n \n The fox is a small , quick animal ; it didn 't see the @-@ house . In 2000 , 1 @,@ "
+    '200 foxes ( and a dog ) wrote " pages " . \n \n = = Old = = \n \n '
+    "The <unk> fox 's window is 4 @.@ 5 m . Mr. Dog reads . \n"
     " \n = A Dog = \n \n The dogs ' house : red . Every token of the model sees the pages of the old house . \n"
 )
 PTB = " no it was n't red monday \n but the old fox 's house fell N points and $ N a page \n mr. <unk> sees the dog \n"
 ONE_BILLION = (
-    'The fox said that " every house is red " .\nIt \'s a $ 5 token , Mr. Dog said .\nOld models do n\'t read pages ( yet ) .\n'
+    'The fox said that " every house is red " .\n'
+    "It 's a $ 5 token , Mr. Dog said .\nOld models do n't read pages ( yet ) .\n"
 )
 ENWIK8 = "<page>\n<title>Fox</title>\nThe '''fox''' is a [[dog]] &amp; a house.\n</page>\n<page>\nÉtoile\n</page>\n"
 TEXT8 = " the fox is a small quick animal the dog sees every house of the old model " * 12
@@ -40,10 +42,21 @@ COQA = [
     ("What do they see?", ["the house", "house", "a house", "the old house"]),
 ]
 ARTICLES = [
-    ("The fox is red. The dog is old. A house sees the fox. The model reads.", ["The fox is red .", "A house sees it ."]),
+    (
+        "The fox is red. The dog is old. A house sees the fox. The model reads.",
+        ["The fox is red .", "A house sees it ."],
+    ),
     ("Every token is small. The window is quick.\nA page writes pages. The end.", ["Every token is small ."]),
 ]
-ENGLISH = ["The fox is red.", "The dog is old.", "A house.", "The model reads the page.", "Every token.", "A dog sees.", "Pages."]
+ENGLISH = [
+    "The fox is red.",
+    "The dog is old.",
+    "A house.",
+    "The model reads the page.",
+    "Every token.",
+    "A dog sees.",
+    "Pages.",
+]
 FRENCH = [
     "Le renard est rouge.", "Le chien est vieux.", "Une maison.", "Le modèle lit la page.", "Chaque jeton.",
     "Un chien voit.", "Des pages.",
@@ -58,7 +71,10 @@ QUESTIONS = [
 def cbt_text() -> str:
     """Two examples of the Children's Book Test."""
     lines = []
-    for query, answer in (("` The XXXXX is red , ' said the dog .", "fox"), ("The dog did n't see the XXXXX 's house .", "dog")):
+    for query, answer in (
+        ("` The XXXXX is red , ' said the dog .", "fox"),
+        ("The dog did n't see the XXXXX 's house .", "dog"),
+    ):
         lines += [f"{number} The old fox , number {number} , sees the dog ." for number in range(1, 21)]
         choices = "fox|dog|house|window|model|page|token|old|small|red"
         lines += [f"21 {query}\t{answer}\t\t{choices}", ""]

@@ -10,7 +10,19 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 from transformers import GPT2Config, GPT2LMHeadModel
-from zeroshot_sets import ARTICLES, COQA, ENGLISH, ENWIK8, FRENCH, HELLASWAG, LAMBADA, QUESTIONS, STORY, TEXT8, write_sets
+from zeroshot_sets import (
+    ARTICLES,
+    COQA,
+    ENGLISH,
+    ENWIK8,
+    FRENCH,
+    HELLASWAG,
+    LAMBADA,
+    QUESTIONS,
+    STORY,
+    TEXT8,
+    write_sets,
+)
 
 from webtext.train.sampling import random_numbers
 from webtext.train.zeroshot.catalogue import TASKS
@@ -136,7 +148,10 @@ def test_lambada_without_stop_words(run: Run, oracle: Oracle) -> None:
                 told = oracle.tokenizer.decode(written)
             found = re.search(r"\w+", told)
             guesses.append(found[0] if found else "")
-        wanted = next((guess for guess in guesses if guess and guess.lower() not in ("the", "of", "and", "a", "every")), guesses[0])
+        wanted = next(
+            (guess for guess in guesses if guess and guess.lower() not in ("the", "of", "and", "a", "every")),
+            guesses[0],
+        )
         assert records[number]["guess"] == wanted
         assert records[number]["right"] == (wanted == word)
 
@@ -145,7 +160,7 @@ def test_lambada_without_stop_words(run: Run, oracle: Oracle) -> None:
 def test_childrens_book_test(run: Run, oracle: Oracle, key: str) -> None:
     context = " ".join(f"The old fox, number {number}, sees the dog." for number in range(1, 21))
     _, records = run(key)
-    choices = "fox dog house window model page token old small red".split()
+    choices = ["fox", "dog", "house", "window", "model", "page", "token", "old", "small", "red"]
     for number, (before, after, right) in enumerate(
         [(f"{context} 'The", " is red,' said the dog.", 0), (f"{context} The dog didn't see the", "'s house.", 1)]
     ):
@@ -155,13 +170,13 @@ def test_childrens_book_test(run: Run, oracle: Oracle, key: str) -> None:
 
 
 WIKITEXT_WRITTEN = (
-    "\n= The Fox =\n\nThe fox is a small, quick animal; it didn't see the-house. In 2000, 1,200 foxes (and a dog) wrote "
-    "\"pages\".\n\n= = Old = =\n\nThe <unk> fox's window is 4.5 m. Mr. Dog reads.\n\n= A Dog =\n\nThe dogs' house: red. "
-    "Every token of the model sees the pages of the old house.\n"
+    "\n= The Fox =\n\nThe fox is a small, quick animal; it didn't see the-house. In 2000, 1,200 foxes (and a dog) "
+    "wrote \"pages\".\n\n= = Old = =\n\nThe <unk> fox's window is 4.5 m. Mr. Dog reads.\n\n= A Dog =\n\nThe dogs' "
+    "house: red. Every token of the model sees the pages of the old house.\n"
 )
 PTB_WRITTEN = "no it wasn't red monday\nbut the old fox's house fell N points and $N a page\nmr. <unk> sees the dog\n"
 ONE_BILLION_WRITTEN = (
-    'The fox said that "every house is red".\nIt\'s a $5 token, Mr. Dog said.\nOld models don\'t read pages (yet).\n'
+    "The fox said that \"every house is red\".\nIt's a $5 token, Mr. Dog said.\nOld models don't read pages (yet).\n"
 )
 
 
@@ -223,7 +238,7 @@ def test_wikitext_as_the_harness_has_it(run: Run, oracle: Oracle, sets: Path, ke
     """Each article for itself, every token with the most context of disjoint windows; words split at white space."""
     articles = [
         "\n= The Fox =\n\nThe fox is a small, quick animal; it didn 't see the-house. In 2000, 1,200 foxes (and a dog) "
-        "wrote \"pages\".\n\n== Old ==\n\nThe named fox's window is 4.5 m. Mr. Dog reads.\n\n",
+        'wrote "pages".\n\n== Old ==\n\nThe named fox\'s window is 4.5 m. Mr. Dog reads.\n\n',
         " = A Dog =\n\nThe dogs' house: red. Every token of the model sees the pages of the old house.\n",
     ]
     job, records = run(key)
@@ -318,7 +333,9 @@ def test_translation(run: Run, oracle: Oracle, key: str) -> None:
 
 def test_questions(run: Run, oracle: Oracle) -> None:
     job, records = run("nq")
-    shots = [f"Q: {QUESTIONS[int(line) - 1][0]}?\nA: {QUESTIONS[int(line) - 1][1][0]}\n\n" for line in job.facts["pairs"]]
+    shots = [
+        f"Q: {QUESTIONS[int(line) - 1][0]}?\nA: {QUESTIONS[int(line) - 1][1][0]}\n\n" for line in job.facts["pairs"]
+    ]
     for record, name in zip(records, job.examples, strict=True):
         prompt, written = _check_shots(oracle, record, shots, f"Q: {QUESTIONS[int(name) - 1][0]}?\nA:", 16)
         total = sum(

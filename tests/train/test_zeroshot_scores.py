@@ -69,7 +69,10 @@ def test_a_word_ends_where_another_begins() -> None:
 
 
 def test_candidates_are_put_into_the_pronouns_place() -> None:
-    assert substituted("It fell because  [MASK]  is big. ", "it", "The trophy ") == ("It fell because the trophy", " is big.")
+    assert substituted("It fell because  [MASK]  is big. ", "it", "The trophy ") == (
+        "It fell because the trophy",
+        " is big.",
+    )
     assert substituted("It fell; [MASK], too.", "he", " Paul ") == ("It fell; Paul", ", too.")
     assert substituted("It fell. [MASK] was big.", "it", "the trophy") == ("It fell. The trophy", " was big.")
     assert substituted("[MASK] fell.", "[MASK]", "the trophy") == ("The trophy", " fell.")
@@ -83,9 +86,16 @@ def test_rolling_windows_score_every_token_once() -> None:
     assert rolling(1, context=3, stride=2) == []
     for length in range(1, 40):
         for context, stride in ((3, 1), (5, 5), (8, 3)):
-            found = [place for window in rolling(length, context=context, stride=stride) for place in range(window.first, window.end + 1)]
+            found = [
+                place
+                for window in rolling(length, context=context, stride=stride)
+                for place in range(window.first, window.end + 1)
+            ]
             assert found == list(range(1, length))
-            assert all(0 <= window.start < window.first and window.end - window.start <= context for window in rolling(length, context=context, stride=stride))
+            assert all(
+                0 <= window.start < window.first and window.end - window.start <= context
+                for window in rolling(length, context=context, stride=stride)
+            )
 
 
 def test_strided_windows_leave_out_what_has_nothing_before_it() -> None:

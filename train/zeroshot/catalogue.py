@@ -63,7 +63,7 @@ _COQA = Task(
 _WMT = Task(
     "wmt14-en-fr", "paper", 1, "WMT14 En-Fr", "wmt14", "translation", "test", "bleu",
     provenance="Radford et al. 2019, section 3.7: example pairs, english sentence =, greedy, first sentence; "
-    "number and choice of pairs (from the same set, not scored), splitter of sentences are ours; sacrebleu's BLEU (13a)",
+    "number and choice of pairs (from the same set, not scored), splitter of sentences are ours; sacrebleu (13a)",
     prompt="{english} = {french}\n…{english} =", truncation="left", shots=5, stop=("\n",), max_tokens=100, sentences=1,
 )  # fmt: skip
 

@@ -95,7 +95,11 @@ def markdown(results: Mapping[str, Any]) -> str:
 def notes(results: Mapping[str, Any]) -> list[str]:
     """What model it is, what is missing, and how to get it."""
     model = results["model"]
-    facts = [f"{model['parameters']:,} parameters", f"context {model['context']:,}", f"weights {model['identity'][:12]}"]
+    facts = [
+        f"{model['parameters']:,} parameters",
+        f"context {model['context']:,}",
+        f"weights {model['identity'][:12]}",
+    ]
     if model.get("step") is not None:
         facts.append(f"step {model['step']:,} of a run on the corpus {str(model.get('corpus'))[:12]}")
     told = [f"yours: {', '.join(facts)}"]
