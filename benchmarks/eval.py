@@ -124,7 +124,8 @@ def main() -> None:
         f"WikiText-2 (first {options.lines} lines, {tokens:,} tokens, stride 32): the whole task {whole:.2f} s, its "
         f"forward passes alone\n{alone:.2f} s: **{whole / alone:.2f} times** (the aim: at most 1.3).\n\n"
         f"All tasks of the paper that had data, at most {options.limit} examples each (of running text: lines): "
-        f"{total:.0f} s, {wall:.0f} s\non the clock (the aim: under 600).\n\n| task | examples | CPU s |\n|---|---:|---:|\n"
+        f"{total:.0f} s, {wall:.0f} s\non the clock (the aim: under 600).\n\n"
+        "| task | examples | CPU s |\n|---|---:|---:|\n"
     )
     text += "".join(f"| {key} | {count:,} | {seconds:.1f} |\n" for key, count, seconds in told)
     print(text)

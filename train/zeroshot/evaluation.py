@@ -108,9 +108,10 @@ class Evaluation:
         """
         name = task.key.replace(":", "-")
         done = self.out / EXAMPLES / f"{name}.jsonl"
-        if (records := _finished(done, key)) is not None:
-            return records
         work = self.out / WORK / key[:32]
+        if (records := _finished(done, key)) is not None:
+            _clear(work)  # what a kill just before may have left
+            return records
         records = {}
         items = sum(map(len, job.parts))
         with progress(self.out, f"eval {label}", items, "windows" if task.windows else "examples") as shown:
@@ -129,11 +130,15 @@ class Evaluation:
         lines += [json.dumps({"example": job.examples[item], "record": records[item]}) for item in sorted(records)]
         write_bytes(done, ("\n".join(lines) + "\n").encode())
         fault_point("eval.task")
-        shutil.rmtree(work, ignore_errors=True)
-        with suppress(OSError):
-            work.parent.rmdir()
+        _clear(work)
         # From the file, as the next time: a number is the same whether it was just computed or read.
         return _finished(done, key) or records
+
+
+def _clear(work: Path) -> None:
+    shutil.rmtree(work, ignore_errors=True)
+    with suppress(OSError):
+        work.parent.rmdir()
 
 
 def _part(path: Path, count: int) -> list[Record] | None:
