@@ -121,6 +121,9 @@ def evaluate(
         results, missing = evaluation.run(asked)
         for error in missing:
             say(f"not scored: {error}")
+        if asked and not results and not samples:
+            hint = "docs/eval.md says how the files are called; --hub fetches most of them"
+            raise WebtextError("holds none of the test sets asked for", where=data, hint=hint)
         statement = {
             "model": {
                 "identity": evaluation.model,

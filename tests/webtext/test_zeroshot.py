@@ -190,6 +190,8 @@ def test_missing_sets_are_named_and_the_others_are_scored(
     assert "CoQA is not there" in (told := capsys.readouterr().err)
     assert "coqa-dev-v1.0.json from CoQA's page" in told
     assert "coqa-dev-v1.0.json from CoQA's page" in table.terminal(results)
+    with pytest.raises(WebtextError, match="holds none of the test sets asked for"):
+        evaluate(corpus, tasks=["coqa"], data=tmp_path / "few", out=tmp_path / "out", device="cpu")
 
 
 def test_wrong_use_is_told(corpus: Path, sets: Path, tmp_path: Path) -> None:

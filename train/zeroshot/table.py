@@ -104,7 +104,7 @@ def notes(results: Mapping[str, Any]) -> list[str]:
         facts.append(f"step {model['step']:,} of a run on the corpus {str(model.get('corpus'))[:12]}")
     told = [f"yours: {', '.join(facts)}"]
     if model["context"] < 1024:
-        told.append("a context below the paper's 1,024 cuts most prompts: the numbers say so in results.json")
+        told.append("a context below the paper's 1,024 cuts prompts: how many stands in results.json")
     told += _samples(results["tasks"].get("samples"))
     told += dict.fromkeys(f"{missing['what']}: {missing['how']}" for missing in results["missing"])
     if any(task["overlap"] is None for name, task in results["tasks"].items() if name != "samples"):
