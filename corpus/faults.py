@@ -51,6 +51,8 @@ POINTS: tuple[str, ...] = (
     "train.step",  # a step taken, no checkpoint
     "train.checkpoint",  # a checkpoint written aside, not renamed
     "train.saved",  # a checkpoint renamed
+    "eval.part",  # a part of a task's examples scored and written
+    "eval.task",  # all records of a task in one file, its parts not yet removed
 )
 
 _passed: Counter[str] = Counter()

@@ -24,6 +24,8 @@ class Cache:
         """Tokens that every row holds, its padding counted."""
         self._capacity = capacity
         self._padding = torch.tensor(padding) if padding is not None and any(padding) else None
+        self._padding_start = 0
+        self._last: int | None = None
         self._batch = batch
         # One tensor a layer, (2, batch, heads, capacity, width / heads): made once a layer shows its type.
         self._layers: list[Tensor] = []
@@ -42,12 +44,13 @@ class Cache:
         if self._padding is None:
             if self.length and length > 1:
                 self._mask = keys <= queries[:, None]
-            return queries
+            return queries if self._last is None else queries.clamp(max=self._last)
         padding = self._padding.to(device)[:, None]
-        seen = (keys <= queries[:, None]) & (keys >= padding[:, None])
+        start = self._padding_start
+        text = (keys < start) | (keys >= padding[:, None] + start)
         # Padding sees itself: nothing to see would be no number.
-        self._mask = (seen | (keys == queries[:, None]))[:, None]
-        return (queries - padding).clamp(min=0)
+        self._mask = ((keys <= queries[:, None]) & text | (keys == queries[:, None]))[:, None]
+        return (queries - padding).clamp(min=start, max=self._last)
 
     def extend(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """Add keys and values of a layer, (batch, heads, length, width / heads); give all of them, and the mask."""
@@ -70,3 +73,28 @@ class Cache:
         self._layers = [held[:, chosen.to(held.device)] for held in self._layers]
         self._padding = None if self._padding is None else self._padding[chosen]
         self._batch = len(rows)
+
+    def branch(
+        self, rows: Sequence[int], *, capacity: int, padding: Sequence[int] | None = None, last: int | None = None
+    ) -> Cache:
+        """A cache of its own that goes on from what these rows hold; a row may be named several times.
+
+        Args:
+            capacity: tokens that it has room for, those held among them.
+            padding: how many of the next tokens of each row are no text. Only where the rows held have no padding.
+            last: the last position there is: what stands behind a row's end, and is not read, may go beyond it.
+        """
+        if padding is not None and any(padding) and self._padding is not None:
+            raise ValueError("padding stands in two places of a row")
+        branch = Cache(batch=len(rows), capacity=capacity, padding=padding)
+        branch.length, branch._last = self.length, last
+        branch._padding_start = self.length if branch._padding is not None else self._padding_start
+        chosen = torch.tensor(rows)
+        if branch._padding is None and self._padding is not None:
+            branch._padding = self._padding[chosen]
+        for held in self._layers:
+            two, _, heads, _, width = held.shape
+            room = torch.empty((two, len(rows), heads, capacity, width), dtype=held.dtype, device=held.device)
+            room[:, :, :, : self.length] = held[:, chosen.to(held.device), :, : self.length]
+            branch._layers.append(room)
+        return branch

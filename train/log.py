@@ -70,6 +70,8 @@ class StepLog:
             write_bytes(path, data)
         self.validations = validations_in(kept)
         """Validation loss by step; None where it was no number."""
+        self.hooks = _hooks_in(kept)
+        """Step and name of each hook whose numbers are here."""
         with os_errors(path):
             self._file: BinaryIO = path.open("ab")
 
@@ -85,11 +87,16 @@ class StepLog:
             self._file.write(_encode(line))
             self._file.flush()
         self.validations |= validations_in([line])
+        self.hooks |= _hooks_in([line])
 
     def sync(self) -> None:
         """Make what was added survive a power cut, before the checkpoint that relies on it."""
         with os_errors(self.path):
             os.fsync(self._file.fileno())
+
+
+def _hooks_in(lines: Iterable[Mapping[str, Any]]) -> set[tuple[int, str]]:
+    return {(line["step"], line["after"]) for line in lines if "after" in line}
 
 
 def _encode(line: dict[str, Any]) -> bytes:

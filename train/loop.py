@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +26,7 @@ from webtext.train.checkpoints import prune_checkpoints, read_latest
 from webtext.train.data import TrainingData
 from webtext.train.device import software
 from webtext.train.folders import empty_model
+from webtext.train.hooks import AfterSteps
 from webtext.train.log import LOG_NAME, StepLog
 from webtext.train.memory import fitting_micro_batch
 from webtext.train.model import GPT2, build
@@ -58,7 +59,14 @@ class Trainer:
     """A run in memory. For the holder of its lock."""
 
     def __init__(
-        self, folder: Path, settings: RunSettings, data: TrainingData, pace: Pace, device: torch.device, stop: Stop
+        self,
+        folder: Path,
+        settings: RunSettings,
+        data: TrainingData,
+        pace: Pace,
+        device: torch.device,
+        stop: Stop,
+        hooks: Sequence[AfterSteps] = (),
     ) -> None:
         self.folder = folder
         self.settings = settings
@@ -67,6 +75,7 @@ class Trainer:
         self.pace = pace
         self.device = device
         self.stop = stop
+        self.hooks = tuple(hooks)
         self.windows = batch_windows(settings.batch_tokens, data.train.context)
         checkpoint = read_latest(folder)
         self.micro_batch = self._micro_batch(checkpoint)
@@ -142,7 +151,7 @@ class Trainer:
             StepLog(self.folder / LOG_NAME, step=self.state.step) as log,
             progress(self.folder, "train", self.pace.steps, "steps", begun=self.state.step) as shown,
         ):
-            self._validate(log)
+            self._after(log)
             while not self.finished:
                 self._stop_here(log)
                 started = time.monotonic()
@@ -160,7 +169,7 @@ class Trainer:
                     )
                 if self._due(self.pace.save_every):
                     self._save(log)
-                self._validate(log)
+                self._after(log)
             self._stop_here(log)
             return log.validations.get(self.state.step)
 
@@ -243,21 +252,32 @@ class Trainer:
         self.saved = self.state.step
         prune_checkpoints(self.folder, step=self.saved, keep=self.pace.keep, validations=log.validations)
 
-    def _validate(self, log: StepLog) -> None:
+    def _after(self, log: StepLog) -> None:
+        """Call the hooks that are due and have not told their numbers yet."""
         step = self.state.step
-        if not step or step in log.validations or not self._due(self.pace.eval_every) or not len(self.data.val):
-            return
-        loss = validation_loss(
-            self.model,
-            self.data.val,
-            limit=self.pace.eval_windows,
-            micro_batch=self.micro_batch,
-            stopped=lambda: self.stop.requested,
-        )
-        if loss is not None:
+        for hook in (self._validation(), *self.hooks):
+            if not hook.due(step, self.pace.steps) or (step, hook.name) in log.hooks:
+                continue
+            with torch.no_grad():
+                numbers = hook.run(self.model, step)
+            if numbers:
+                log.add({"step": step, "after": hook.name, **numbers, "shards": self.settings.shards})
+                told = ", ".join(f"{name} {value:,.4g}" for name, value in numbers.items())
+                say(f"step {step}: {told}")
+
+    def _validation(self) -> AfterSteps:
+        def run(model: GPT2, step: int) -> dict[str, float]:
+            loss = validation_loss(
+                model,
+                self.data.val,
+                limit=self.pace.eval_windows,
+                micro_batch=self.micro_batch,
+                stopped=lambda: self.stop.requested,
+            )
             windows = min(self.pace.eval_windows, len(self.data.val))
-            log.add({"step": step, "val_loss": loss, "val_windows": windows, "shards": self.settings.shards})
-            say(f"step {step}: validation loss {loss:.4f} over {windows:,} windows")
+            return {} if loss is None else {"val_loss": loss, "val_windows": windows}
+
+        return AfterSteps(self.pace.eval_every, run, "validation")
 
     def _stop_here(self, log: StepLog) -> None:
         if self.stop.requested:

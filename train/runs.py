@@ -6,6 +6,7 @@ runs/NAME/
   log.jsonl     one line a step
   checkpoints/  step-000200/ ...
   samples/      step-000200.txt ...
+  eval/         step-000200/ ... what webtext eval found
 ```
 """
 
@@ -28,7 +29,7 @@ from webtext.train.recipe import Recipe
 RUN_VERSION = 2
 """Rises with any change of run.json; a newer one is refused."""
 
-RUNS, RUN, SAMPLES = "runs", "run.json", "samples"
+RUNS, RUN, SAMPLES, EVAL = "runs", "run.json", "samples", "eval"
 
 
 @dataclass(frozen=True)
@@ -148,3 +149,4 @@ def clear_run(folder: Path) -> None:
         (folder / LOG_NAME).unlink(missing_ok=True)
         (folder / RUN).unlink(missing_ok=True)
     remove_folder(folder / SAMPLES)
+    remove_folder(folder / EVAL)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from webtext.corpus.progress import say
 from webtext.train.beginning import begin
 from webtext.train.checkpoints import sweep_run
 from webtext.train.device import choose_device, precision
+from webtext.train.hooks import AfterSteps
 from webtext.train.loop import Pace, Trainer
 from webtext.train.memory import BYTES_PER_PARAMETER, check_disk, check_fit
 from webtext.train.model import preset_name
@@ -80,6 +81,7 @@ def train(
     keep: int = KEEP,
     samples: int = SAMPLES,
     restart: bool = False,
+    hooks: Sequence[AfterSteps] = (),
     stop: Stop | None = None,
     default_preset: str = "124M",
     default_seed: int = 1,
@@ -102,6 +104,7 @@ def train(
         keep: checkpoints kept, besides that of the lowest validation loss.
         samples: texts written when the last step is done.
         restart: forget the run and begin it again.
+        hooks: called after every so many steps; see `hooks.AfterSteps`.
         stop: polled; when it is requested, a checkpoint is saved and `Interrupted` raised. While nothing is trained
             yet, it raises by itself.
 
@@ -156,7 +159,7 @@ def train(
     if begun.new:
         write_run(folder, settings)
     with _raising(stop):
-        trainer = Trainer(folder, settings, data, pace, where, stop)
+        trainer = Trainer(folder, settings, data, pace, where, stop, hooks)
     if not trainer.finished:
         check_disk(folder, settings.config())
     _announce(run, trainer)

@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from webtext.commands import eval as zero_shot
 from webtext.commands import evaluation, folders, models, overlap, shards, sources, stages, trace, wikipedia
 from webtext.commands.help import Book, dress
 from webtext.corpus.errors import WebtextError
@@ -44,6 +45,7 @@ for _group in (
     overlap.commands,
     wikipedia.commands,
     evaluation.commands,
+    zero_shot.commands,
 ):
     app.add_typer(_group)
 dress(app)

@@ -6,14 +6,15 @@ A part of `webtext.api.Corpus`. A folder of shards by itself is trained on by `S
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from webtext.corpus.config import TrainSettings
+from webtext.corpus.errors import UsageError
 from webtext.corpus.files import os_errors
-from webtext.corpus.interrupts import stop_signals
+from webtext.corpus.interrupts import Stop, stop_signals
 from webtext.corpus.lock import corpus_lock
 from webtext.corpus.manifests import verify_files
 from webtext.corpus.outcomes import Stage
@@ -23,8 +24,13 @@ from webtext.folder import CorpusFolder
 
 if TYPE_CHECKING:
     from webtext.train.generation import Writer
+    from webtext.train.hooks import AfterSteps
     from webtext.train.tracing import StepTrace
     from webtext.train.trainer import TrainReport
+
+
+EVAL_EVERY = 1_000
+"""Steps between two scores of --eval-tasks, where nothing else is said."""
 
 
 class Models:
@@ -32,10 +38,21 @@ class Models:
 
     path: Path
 
-    def train(self, *, run: str = "default", preset: str | None = None, **options: Any) -> TrainReport:
+    def train(
+        self,
+        *,
+        run: str = "default",
+        preset: str | None = None,
+        eval_tasks: Sequence[str] = (),
+        eval_data: str | os.PathLike[str] | None = None,
+        eval_tasks_every: int | None = None,
+        **options: Any,
+    ) -> TrainReport:
         """Train a GPT-2 on the shards: `shards/` to `runs/RUN/`. Goes on from the run's last checkpoint.
 
         Args:
+            eval_tasks: zero-shot tasks (`webtext eval`) that are scored every `eval_tasks_every` steps (by default
+                when a checkpoint is saved) on a few examples of the sets in `eval_data`.
             options: as `webtext.train.trainer.train` takes them (steps, seed, init, device, …).
         """
         wanted = self._ready()
@@ -50,11 +67,48 @@ class Models:
         options.update(default_preset=wanted.preset, default_seed=wanted.seed)
         try:
             with corpus_lock(folder, f"train --run {run}"), stop_signals(raising=False) as stop, os_errors(folder):
+                if eval_tasks:
+                    hook = self._zero_shot(run, eval_tasks, eval_data, eval_tasks_every, options, stop)
+                    options["hooks"] = (*options.get("hooks", ()), hook)
                 return train(self.path, run=run, preset=preset, stop=stop, **options)
         finally:
             for empty in (folder, folder.parent):  # of a run that was refused
                 with suppress(OSError):
                     empty.rmdir()
+
+    def _zero_shot(
+        self,
+        run: str,
+        tasks: Sequence[str],
+        data: str | os.PathLike[str] | None,
+        every: int | None,
+        options: Mapping[str, Any],
+        stop: Stop,
+    ) -> AfterSteps:
+        if data is None:
+            raise UsageError("--eval-tasks needs the folder with the test sets", hint="--eval-data DIR")
+        with needs("eval"):
+            from webtext.train.runs import read_run, run_folder
+            from webtext.train.shards_folder import find_data
+            from webtext.train.zeroshot.during import after_steps
+
+        def tokenizer() -> bytes:
+            begun = read_run(run_folder(self.path, run))
+            pinned = (None, None) if begun is None else (begun.shards, begun.fingerprint)
+            return find_data(self.path, 1, *pinned, verify=False).tokenizer_json()
+
+        every = every or options.get("save_every") or EVAL_EVERY
+        return after_steps(tasks, Path(data), tokenizer, every=every, stopped=lambda: stop.requested)
+
+    def evaluate(self, *, run: str = "default", **options: Any) -> dict[str, Any]:
+        """Score a run's checkpoint on the paper's zero-shot tasks; what results.json holds.
+
+        Args:
+            options: as `webtext.zeroshot.evaluate` takes them (tasks, data, checkpoint, limit, …).
+        """
+        with needs("eval"):
+            from webtext.zeroshot import evaluate
+        return evaluate(self.path, run=run, **options)[0]
 
     def checkpoint(self, *, run: str = "default", which: str = "last") -> Path:
         """The folder of a run's checkpoint, found whole: `last`, `best` (lowest validation loss) or a step's number."""

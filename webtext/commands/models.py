@@ -53,6 +53,19 @@ def train(
     save_every: Annotated[int | None, typer.Option("--save-every", help="Steps between two checkpoints.")] = None,
     eval_every: Annotated[int | None, typer.Option("--eval-every", help="Steps between two validations.")] = None,
     eval_windows: Annotated[int | None, typer.Option("--eval-windows", help="The most windows of one.")] = None,
+    eval_tasks: Annotated[
+        str | None,
+        typer.Option(
+            "--eval-tasks", metavar="NAME,…", help="Zero-shot tasks that are scored on the way (webtext eval)."
+        ),
+    ] = None,
+    eval_tasks_every: Annotated[
+        int | None,
+        typer.Option("--eval-tasks-every", min=1, help="Steps between two scores. Default: --save-every, or 1,000."),
+    ] = None,
+    eval_data: Annotated[
+        Path | None, typer.Option("--eval-data", metavar="DIR", help="The folder with the test sets of --eval-tasks.")
+    ] = None,
     keep: Annotated[int | None, typer.Option("--keep", help="Checkpoints kept besides the best. Default 2.")] = None,
     samples: Annotated[int | None, typer.Option("--samples", help="Texts written at the end. Default 3.")] = None,
     overfit: Annotated[
@@ -78,6 +91,9 @@ def train(
         save_every=save_every,
         eval_every=eval_every,
         eval_windows=eval_windows,
+        eval_tasks=[name.strip() for name in eval_tasks.split(",") if name.strip()] if eval_tasks else None,
+        eval_tasks_every=eval_tasks_every,
+        eval_data=eval_data,
         keep=keep,
         samples=samples,
         overfit_one_batch=overfit or None,

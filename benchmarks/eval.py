@@ -1,0 +1,139 @@
+"""`webtext eval` on the CPU: WikiText-2 against its forward passes alone, and every task on 200 examples.
+
+    python benchmarks/eval.py MODEL DATA [--lines 400] [--limit 200] [--threads 1] [--write]
+
+MODEL is a folder of a GPT-2, DATA the folder with the test sets. Forward passes alone are the model's own on the same
+windows, with the logits that are scored, and nothing else; both take turns, the median of the turns counts, in
+processor seconds (a shared machine's clock tells little). The whole evaluation includes reading, de-tokenizing,
+encoding, hashing and writing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import re
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+DATE = "2026-11-24"
+
+
+def wikitext(folder: Path, data: Path, lines: int, turns: int) -> tuple[float, float, int]:
+    """Processor seconds of the whole task, of its forward passes alone, and the tokens scored."""
+    import torch
+
+    from webtext.train.zeroshot.catalogue import TASKS
+    from webtext.train.zeroshot.engine import BATCH_TOKENS, HEAD_ROWS, Engine
+    from webtext.train.zeroshot.evaluation import Evaluation
+    from webtext.train.zeroshot.sources import find_set
+    from webtext.train.zeroshot.windows import rolling
+
+    engine = Engine.load(folder, device="cpu")
+    task = TASKS["wikitext2"]
+    tokens: list[int] = []
+
+    def whole() -> None:
+        with tempfile.TemporaryDirectory() as out:
+            found, _ = Evaluation(engine, "m", "v", data, Path(out), limit=lines).run([task])
+            tokens[:] = [int(found[0].facts["tokens"])]
+
+    from webtext.train.zeroshot.detokenizers import detokenizer
+
+    text = "".join(str(example.fields["text"]) for example in find_set(task, data).examples())
+    text = detokenizer("wikitext").detokenize("".join(text.splitlines(keepends=True)[:lines]))
+    ids = torch.tensor([engine.endoftext, *engine.encode(text)])
+    windows = rolling(len(ids), context=engine.context, stride=min(task.stride, engine.context))
+    size = BATCH_TOKENS // engine.context
+    even = [window for window in windows if window.end - window.start == engine.context]
+
+    @torch.inference_mode()
+    def alone() -> None:
+        for first in range(0, len(even), size):
+            some = even[first : first + size]
+            hidden = engine.model.hidden(torch.stack([ids[window.start : window.end] for window in some]))
+            rows = torch.cat([row[window.first - 1 - window.start :] for row, window in zip(hidden, some, strict=True)])
+            for part in torch.split(rows, HEAD_ROWS):
+                engine.model.head(part)
+
+    took: dict[str, list[float]] = {"whole": [], "alone": []}
+    for _ in range(turns):
+        for name, run in (("whole", whole), ("alone", alone)):
+            took[name].append(_cpu(run))
+    return statistics.median(took["whole"]), statistics.median(took["alone"]), tokens[0]
+
+
+def everything(folder: Path, data: Path, limit: int) -> list[tuple[str, int, float]]:
+    """Each task of the paper that has data: items, processor seconds."""
+    from webtext.train.zeroshot.catalogue import DEFAULT, TASKS
+    from webtext.train.zeroshot.engine import Engine
+    from webtext.train.zeroshot.evaluation import Evaluation
+
+    engine = Engine.load(folder, device="cpu")
+    told = []
+    with tempfile.TemporaryDirectory() as out:
+        evaluation = Evaluation(engine, "m", "v", data, Path(out), limit=limit)
+        for key in DEFAULT:
+            started = time.process_time()
+            results, missing = evaluation.run([TASKS[key]])
+            if missing:
+                print(f"{key}: no data")
+                continue
+            told.append((key, results[0].main.count, time.process_time() - started))
+            print(f"{key}: {told[-1][1]:,} examples, {told[-1][2]:.1f} CPU s", flush=True)
+    return told
+
+
+def _cpu(run: Callable[[], None]) -> float:
+    started = time.process_time()
+    run()
+    return time.process_time() - started
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--lines", type=int, default=400)
+    parser.add_argument("--limit", type=int, default=200)
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--write", action="store_true", help="renew the section of docs/benchmarks.md")
+    options = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = str(options.threads)
+    import torch
+
+    from webtext.train.folders import find_model
+
+    torch.set_num_threads(options.threads)
+    shape = find_model(options.model).config
+    whole, alone, tokens = wikitext(options.model, options.data, options.lines, options.turns)
+    print(f"WikiText-2: {whole:.2f} CPU s, forward passes alone {alone:.2f}: {whole / alone:.2f} times")
+    started = time.monotonic()
+    told = everything(options.model, options.data, options.limit)
+    wall = time.monotonic() - started
+    total = sum(seconds for _, _, seconds in told)
+    text = (
+        f"## eval\n\n`benchmarks/eval.py`: {shape.parameters:,} parameters, vocabulary {shape.vocab_size:,}, context "
+        f"{shape.context}. {DATE}, {platform.machine()},\n{options.threads} thread(s) of a shared machine, Python "
+        f"{platform.python_version()}, torch {torch.__version__}. Processor seconds.\n\n"
+        f"WikiText-2 (first {options.lines} lines, {tokens:,} tokens, stride 32): the whole task {whole:.2f} s, its "
+        f"forward passes alone\n{alone:.2f} s: **{whole / alone:.2f} times** (the aim: at most 1.3).\n\n"
+        f"All tasks of the paper that had data, at most {options.limit} examples each (of running text: lines): "
+        f"{total:.0f} s, {wall:.0f} s\non the clock (the aim: under 600).\n\n"
+        "| task | examples | CPU s |\n|---|---:|---:|\n"
+    )
+    text += "".join(f"| {key} | {count:,} | {seconds:.1f} |\n" for key, count, seconds in told)
+    print(text)
+    if options.write:
+        path = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+        before = re.sub(r"\n## eval\n.*?(?=\n## |\Z)", "", path.read_text(), flags=re.DOTALL).rstrip("\n")
+        path.write_text(f"{before}\n\n{text}")
+
+
+if __name__ == "__main__":
+    main()
