@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from webtext.commands import evaluation, folders, models, shards, sources, stages, trace
+from webtext.commands import evaluation, export, folders, importing, models, shards, sources, stages, trace, upkeep
 from webtext.commands.help import Book, dress
 from webtext.corpus.errors import WebtextError
 from webtext.corpus.progress import say
@@ -38,9 +38,12 @@ for _group in (
     folders.commands,
     sources.commands,
     stages.commands,
+    importing.commands,
     shards.commands,
     models.commands,
     trace.commands,
+    upkeep.commands,
+    export.commands,
     evaluation.commands,
 ):
     app.add_typer(_group)
