@@ -145,9 +145,11 @@ class ExtractSettings:
 class ImportSettings:
     """[imports]: how the rows of files become documents."""
 
-    text_column: str = setting("", "the column of texts; empty: text, content, raw_content or body")
-    id_column: str = setting("", "the column of ids; empty: id, _id or doc_id; none: no column")
-    url_column: str = setting("", "the column of addresses; empty: url, uri or source_url; none: no column")
+    text_column: str = setting("", "the column of texts; empty: text, content, raw_content or body", shapes=False)
+    id_column: str = setting("", "the column of ids; empty: id, _id or doc_id; none: no column", shapes=False)
+    url_column: str = setting(
+        "", "the column of addresses; empty: url, uri or source_url; none: no column", shapes=False
+    )
     apply_rules: bool = setting(False, "apply the rules of [extract] (language, length, quality) to rows, too")
 
 

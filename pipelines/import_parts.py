@@ -84,7 +84,7 @@ class Reading:
     def content(self) -> list[Any]:
         """All that decides what a unit becomes, as JSON."""
         return [
-            shaping(self.imports), shaping(self.extract), shaping(self.crawl),
+            asdict(self.imports), shaping(self.extract), shaping(self.crawl),
             Forgotten.of(self.corpus).tombstones.identity,
         ]  # fmt: skip
 

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from webtext.corpus.config import ImportSettings
 from webtext.corpus.errors import ChangedSettings, DamagedFile, WebtextError
 from webtext.corpus.files import file_sha256, open_parquet, read_json
 from webtext.corpus.manifests import IMPORTED, Manifest
@@ -27,7 +28,7 @@ from webtext.corpus.schemas import DOCUMENTS, OUTCOMES
 from webtext.corpus.stages import StageRun
 from webtext.corpus.tombstones import read_tombstones
 from webtext.pipelines.engine import Engine
-from webtext.pipelines.import_files import ImportFile, Unit, units
+from webtext.pipelines.import_files import MARKDOWN, TEXT, WARC, ImportFile, Unit, units
 from webtext.pipelines.import_merge import Cut, CutFile, Merge, MergeRange, WriteCut
 from webtext.pipelines.import_parts import Reading, ReadUnit, UnitRecord
 from webtext.pipelines.import_readers import check_columns
@@ -44,15 +45,40 @@ RANGE_BYTES = 48_000_000
 """Text of the rows of one range of keys, about: it is held some four times while they are merged."""
 
 
-def import_inputs(files: Sequence[ImportFile], previous: Manifest | None) -> dict[str, Any]:
-    """The inputs of the stage: the sha256 of the files given now and of those imported before."""
-    known = previous.inputs.get(IMPORTED, ()) if previous is not None else ()
-    return {IMPORTED: sorted({*known, *(file.sha256 for file in files)})}
+def import_inputs(files: Sequence[ImportFile], settings: ImportSettings, previous: Manifest | None) -> dict[str, Any]:
+    """The inputs of the stage: the sha256 of the files given now and of those imported before, each with the columns
+    that were named for it.
+
+    Raises:
+        ChangedSettings: a file was imported before with other columns.
+    """
+    known = {_sha256(entry): str(entry) for entry in (previous.inputs.get(IMPORTED, ()) if previous else ())}
+    for file in files:
+        entry = " ".join([file.sha256, *_columns(file, settings)])
+        if known.setdefault(file.sha256, entry) != entry:
+            before = known[file.sha256].partition(" ")[2] or "the usual columns"
+            raise ChangedSettings(
+                f"was imported with {before}, now it is {entry.partition(' ')[2] or 'the usual columns'}",
+                where=file.path,
+                hint="--redo reads all files again (name all of them)",
+            )
+    return {IMPORTED: sorted(known.values())}
+
+
+def _columns(file: ImportFile, settings: ImportSettings) -> list[str]:
+    if file.kind in (TEXT, MARKDOWN, WARC):
+        return []
+    named = {"text": settings.text_column, "id": settings.id_column, "url": settings.url_column}
+    return [f"{what}={name}" for what, name in named.items() if name]
+
+
+def _sha256(entry: object) -> str:
+    return str(entry).partition(" ")[0]
 
 
 def refuse_to_drop(corpus: Path, files: Sequence[ImportFile], previous: Manifest | None) -> None:
     """A redo reads the files given now alone: refuse where that would drop others."""
-    before = set(previous.inputs.get(IMPORTED, ())) if previous is not None else set()
+    before = set(map(_sha256, previous.inputs.get(IMPORTED, ()))) if previous is not None else set()
     names = previous.run.get("files", {}) if previous is not None else {}
     dropped = sorted(str(names.get(sha, sha)) for sha in before - {file.sha256 for file in files})
     if dropped:
@@ -84,7 +110,7 @@ def make_imported(
     if previous is not None and dict(previous.rules) != dict(run.rules):
         previous = None
     before = _before(corpus, previous)
-    known = set(previous.inputs[IMPORTED]) if previous is not None else set()
+    known = set(map(_sha256, previous.inputs[IMPORTED])) if previous is not None else set()
     new = [file for file in files if file.sha256 not in known]
     for file in new:
         check_columns(file, reading.imports)

@@ -26,7 +26,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from webtext.corpus.errors import UsageError
+from webtext.corpus.errors import UsageError, WebtextError
 from webtext.corpus.files import os_errors
 from webtext.corpus.interrupts import stop_signals
 from webtext.corpus.lock import lock_holder
@@ -89,6 +89,10 @@ class Corpus(CorpusUpkeep):
                 hint = "name at least one dump: webtext links CORPUS SOURCE…"
                 standing = self._standing(Stage.LINKS, wanted, RULES, redo=redo, hint=hint)
                 return StageReport.of(standing, made=False)
+            if is_imported(stage_manifest(self.path, Stage.DOCUMENTS)):
+                raise WebtextError(
+                    "its documents were imported", where=self.path, hint="crawl links in a corpus of their own"
+                )
             spool = Spool(self.path / SPOOL, self.path, Endpoints(*_reddit) if _reddit else Endpoints())
             found = find_sources([os.fspath(name) for name in sources], accept_loss=accept_loss, spool=spool)
             if wanted.engine.name != "local":  # other processes work in other folders
@@ -268,8 +272,8 @@ class Corpus(CorpusUpkeep):
         """All five stages in order. Finished ones are passed over.
 
         Args:
-            recipe: instead of sources: fetch the links of a recipe (`export --to recipe`) again, under its settings, and
-                say what share came back.
+            recipe: instead of sources: fetch the links of a recipe (`export --to recipe`) again, under its settings,
+                and say what share came back.
             preset: as `links` takes it.
             settings: by section of webtext.toml, for example `{"tokenize": {"vocab_size": 8192}}`.
         """

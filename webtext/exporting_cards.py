@@ -71,7 +71,8 @@ def dataset_card(
         f"# {name}",
         _what(manifests),
         "\n".join(rows),
-        f"The split is by a hash of each document's key: it never changes while the document stays.\n\n{_made(manifests)}",
+        "The split is by a hash of each document's key: it never changes while the document stays.",
+        _made(manifests),
         "## Columns",
         "\n".join(columns),
         "## How it was made",
@@ -95,11 +96,13 @@ def model_card(
              "pipeline_tag: text-generation", "tags:", "- gpt2", "- webtext", "---"]
         ),
         f"# {name}",
-        f"A GPT-2 ({run['preset']}; {', '.join(f'{key} {value}' for key, value in run['model'].items())}), trained with "
+        f"A GPT-2 ({run['preset']}; {', '.join(f'{key} {value}' for key, value in run['model'].items())}), trained "
+        "with "
         f"webtext for {state['step']:,} steps on {state['tokens']:,} tokens. {losses}",
-        f"```python\nfrom transformers import pipeline\n\nprint(pipeline(\"text-generation\", \"{name}\")(\"The\"))\n```",
+        "```python\nfrom transformers import pipeline\n\n"
+        f'print(pipeline("text-generation", "{name}")("The"))\n```',
         "## What it was trained on",
-        f"Shards `{run['shards'][:16]}` of the corpus with the fingerprint `{run['fingerprint']}`.",
+        f"Shards `{run['shards'][:16]}` of the corpus with the fingerprint\n`{run['fingerprint']}`.",
         _waterfall(_manifests(corpus)) if not note else f"**{note}.**",
         *([f"It began with the weights `{run['init'][:16]}`."] if run.get("init") else []),
         "## How it was trained",
@@ -148,7 +151,8 @@ def _waterfall(manifests: Mapping[Stage, Manifest]) -> str:
 
 def _settings(manifests: Mapping[Stage, Manifest]) -> str:
     shown = {str(stage): dict(manifest.settings) for stage, manifest in manifests.items()}
-    return f"<details><summary>Settings</summary>\n\n```json\n{json.dumps(shown, indent=1, sort_keys=True)}\n```\n\n</details>"
+    text = json.dumps(shown, indent=1, sort_keys=True)
+    return f"<details><summary>Settings</summary>\n\n```json\n{text}\n```\n\n</details>"
 
 
 def _forgotten(corpus: Corpus) -> list[str]:

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from webtext.corpus.config import shaping
-from webtext.corpus.errors import WebtextError
+from webtext.corpus.config import CONFIG_NAME, shaping, store_values
+from webtext.corpus.errors import ChangedSettings, WebtextError
 from webtext.corpus.files import os_errors
 from webtext.corpus.manifests import is_imported
 from webtext.corpus.outcomes import Stage
@@ -54,7 +54,6 @@ class CorpusUpkeep(CorpusInspection):
             self._writing("import", settings, Stage.DOCUMENTS, engine=engine, section="imports") as wanted,
             needs("crawl"),
         ):
-            from webtext.corpus.config import store_values
             from webtext.crawler.text.rules import RULES as TEXT_RULES
             from webtext.pipelines.engines import choose_engine
             from webtext.pipelines.import_files import find_files
@@ -79,14 +78,20 @@ class CorpusUpkeep(CorpusInspection):
                 found = [replace(file, path=file.path.absolute()) for file in found]
             if redo:
                 refuse_to_drop(self.path, found, before)
-            content = {**shaping(wanted.imports), **{f"extract.{k}": v for k, v in shaping(wanted.extract).items()}}
-            run = StageRun.begin(
-                self.path, Stage.DOCUMENTS, settings=content, rules={**TEXT_RULES, **RULES},
-                inputs=import_inputs(found, None if redo else before), redo=redo,
-            )  # fmt: skip
-            store_values(
-                self.path / "webtext.toml", "imports", {name: getattr(wanted.imports, name) for name in settings}
-            )
+            # Columns are named for these files; later ones may have others.
+            content: dict[str, Any] = dict(shaping(wanted.imports))
+            for section in ("extract", "crawl"):
+                content |= {f"{section}.{name}": v for name, v in shaping(getattr(wanted, section)).items()}
+            try:
+                run = StageRun.begin(
+                    self.path, Stage.DOCUMENTS, settings=content, rules={**TEXT_RULES, **RULES},
+                    inputs=import_inputs(found, wanted.imports, None if redo else before), redo=redo,
+                )  # fmt: skip
+            except ChangedSettings as error:
+                where = "webtext import" if error.where == "webtext extract" else error.where
+                raise ChangedSettings(error.message, where=where, hint=error.hint) from error
+            if "apply_rules" in settings:
+                store_values(self.path / CONFIG_NAME, "imports", {"apply_rules": wanted.imports.apply_rules})
             if run.done:
                 return _nothing(run)
             reading = Reading(wanted.imports, wanted.extract, wanted.crawl, self.path)
