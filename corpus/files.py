@@ -151,12 +151,13 @@ GROUP_BYTES = 64_000_000
 
 
 def write_parquet_sized(
-    path: Path, tables: Iterable[pa.Table], schema: pa.Schema, *, bytes_a_group: int = GROUP_BYTES
+    path: Path, tables: Iterable[pa.Table], schema: pa.Schema, *, bytes_a_group: int = GROUP_BYTES, part: bool = False
 ) -> None:
     """Write the rows of all tables, in the memory of one row group: of `ROW_GROUP_ROWS` rows, or of fewer where they
     have `bytes_a_group` (as Arrow counts them). Which they are depends on the rows alone: short rows give the bytes of
-    `write_parquet`."""
-    with atomic(path) as aside, pq.ParquetWriter(aside, schema, **_PARQUET) as writer:
+    `write_parquet`. A `part`, which is read once and removed, is packed less tightly."""
+    options = {**_PARQUET, "compression": "lz4", "compression_level": None} if part else _PARQUET
+    with atomic(path) as aside, pq.ParquetWriter(aside, schema, **options) as writer:
         held: list[pa.Table] = []
         rows, size, count = 0, 0, 0
         for table in tables:

@@ -67,7 +67,7 @@ class Merge:
         again[1:] = keys[1:] == keys[:-1]
         stay, twice = rows.filter(pa.array(~again)), rows.select(["key", "url", "record_id"]).filter(pa.array(again))
         ends = total_order(pa.concat_tables([known, _doubled(twice)]))
-        write_parquet_sized(piece.documents, [stay], DOCUMENTS, bytes_a_group=GROUP_BYTES)
+        write_parquet_sized(piece.documents, [stay], DOCUMENTS, bytes_a_group=GROUP_BYTES, part=True)
         write_parquet_sized(piece.outcomes, [ends], OUTCOMES)
         counts = Counter(ends["outcome"].to_pylist())
         counts[Outcome.FORGOTTEN.value] += gone + also_gone

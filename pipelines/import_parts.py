@@ -170,7 +170,7 @@ class _Writer:
             return
         table = pa.concat_tables(self._tables).sort_by([("key", "ascending"), ("record_id", "ascending")])
         path = self._element.folder / f"run-{self._record.runs:05d}.parquet"
-        write_parquet_sized(path, [table], DOCUMENTS, bytes_a_group=GROUP_BYTES)
+        write_parquet_sized(path, [table], DOCUMENTS, bytes_a_group=GROUP_BYTES, part=True)
         self._record.runs += 1
         self._record.bytes += self._bytes
         self._tables, self._rows, self._bytes = [], 0, 0

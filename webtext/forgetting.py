@@ -201,7 +201,7 @@ def _look(
     ):
         names = [name for name in finished[stage].files if name.startswith(prefix)] if stage in finished else []
         rows[str(stage)] = sum(_rows(path / name, schema, forgotten) for name in names if (path / name).is_file())
-    rows["other lines of dumps"] = _lines(path, finished, forgotten)
+    rows["lines of dumps"] = _lines(path, finished, forgotten)
     found = find_forgotten(path / Stage.PAGES, forgotten)
     rows["pages"] = found.links + found.leading
     rows["WARC records"] = found.responses
@@ -224,7 +224,7 @@ def _rows(path: Path, schema: pa.Schema, forgotten: Forgotten) -> int:
 
 
 def _lines(path: Path, finished: Mapping[Stage, Manifest], forgotten: Forgotten) -> int:
-    """Lines of dumps that did not become links, and rows of imports that did not become documents."""
+    """All lines that were read of dumps, whether they became links or not."""
     from webtext.crawler.reddit.lines import SCHEMA as LINES
 
     if Stage.LINKS not in finished:

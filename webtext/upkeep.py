@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from webtext.reports import StageReport
 
 
+IMPORT_WORKERS = 2
+"""Processes of an import where nothing else is said: two stay below 1 GB, each further one takes some 0.35 GB."""
+
+
 class CorpusUpkeep(CorpusInspection):
     """Imports, forgets, collects garbage, exports."""
 
@@ -55,7 +59,7 @@ class CorpusUpkeep(CorpusInspection):
             needs("crawl"),
         ):
             from webtext.crawler.text.rules import RULES as TEXT_RULES
-            from webtext.pipelines.engines import choose_engine
+            from webtext.pipelines.engines import choose_engine, cores
             from webtext.pipelines.import_files import find_files
             from webtext.pipelines.import_parts import Reading
             from webtext.pipelines.importing import RULES, import_inputs, make_imported, nothing_to_read, refuse_to_drop
@@ -95,7 +99,7 @@ class CorpusUpkeep(CorpusInspection):
             if run.done:
                 return _nothing(run)
             reading = Reading(wanted.imports, wanted.extract, wanted.crawl, self.path)
-            on = choose_engine(wanted.engine, workers, self.path)
+            on = choose_engine(wanted.engine, workers or min(IMPORT_WORKERS, cores()), self.path)
             return _made(make_imported(run, self.path, found, reading, engine=on, accept_loss=accept_loss, redo=redo))
 
     def forget(
