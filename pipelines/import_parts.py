@@ -1,4 +1,4 @@
-"""One unit of an import, made into runs by one worker: documents sorted by key, a run for each 32 MB of text.
+"""One unit of an import, made into runs by one worker: documents sorted by key, a run for each 16 MB of text.
 
 A unit that is recorded is not read again. The outcomes of a unit are one file, its problems (with row and reason) stand
 in the record, the first of them.
@@ -28,7 +28,7 @@ from webtext.pipelines.import_readers import rows_of
 from webtext.pipelines.import_rows import Dropped, Place, kinds, rules_of, take_row
 from webtext.pipelines.import_warc import warc_rows
 
-RUN_BYTES = 32_000_000
+RUN_BYTES = 16_000_000
 RUN_ROWS = 65_536
 GROUP_BYTES = 4_000_000  # of a run's row groups: a range of keys is read out of each
 PROBLEMS = 20

@@ -41,7 +41,7 @@ __all__ = ["EXTRA_COLUMNS", "RULES", "import_inputs", "make_imported", "refuse_t
 EXTRA_COLUMNS = "extra_columns"
 """The fact in the manifest that names the further columns of all rows, and their kinds."""
 
-RANGE_BYTES = 48_000_000
+RANGE_BYTES = 24_000_000
 """Text of the rows of one range of keys, about: it is held some four times while they are merged."""
 
 

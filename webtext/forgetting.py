@@ -99,7 +99,8 @@ def forget(
             _refuse(path, settings, finished)
             if note is None:
                 if not any(report.rows.values()) and not _work(path):
-                    write_tombstones(path, every)  # nothing is here: later runs obey
+                    if len(every) > len(read_tombstones(path)):
+                        write_tombstones(path, every)  # nothing is here: later runs obey
                     return _done(report)
                 note = {
                     "current": [str(stage) for stage in current(finished)],
@@ -209,7 +210,8 @@ def _look(
     if note is not None:
         rows = {**rows, **{name: max(count, rows.get(name, 0)) for name, count in note["report"]["rows"].items()}}
     flagged = set(_shards_to_flag(path, every)) | set(note["shards"] if note else ())
-    stale = [str(stage) for stage in finished if stage not in current(finished)]
+    # pages/ stays, whatever has become of links/: only its manifest goes, and the crawl goes on later.
+    stale = [str(stage) for stage in finished if stage not in current(finished) and stage is not Stage.PAGES]
     return ForgetReport(
         str(path), False, len(wanted.keys), len(wanted.domains), rows,
         tuple(name for name, shards in pinned_shards(path).items() if shards in flagged), tuple(stale),
@@ -377,7 +379,8 @@ def _remove_stage(path: Path, stage: Stage) -> None:
         (path / name).unlink(missing_ok=True)
     for file in (path / OUTCOMES_FOLDER).glob(f"{stage}-*.parquet"):
         file.unlink()
-    say(f"{stage}: was older than its source; removed (webtext {stage.command} makes it again)")
+    if stage is not Stage.PAGES:
+        say(f"{stage}: was older than its source; removed (webtext {stage.command} makes it again)")
 
 
 def _sweep(path: Path) -> None:
