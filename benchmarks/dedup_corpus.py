@@ -123,7 +123,7 @@ def store(made: Planted, folder: Path, seed: int) -> list[int]:
             "record_id": [f"{key:032x}" for key in keys[rows].tolist()],
             "characters": np.fromiter(map(len, texts), np.int32, count),
             "words": np.fromiter((text.count(" ") + 1 for text in texts), np.int32, count),
-            "quality": pa.nulls(count, DOCUMENTS.field("quality").type),
+            "quality": pa.nulls(count, DOCUMENTS.field("quality").type), "extra": pa.nulls(count, pa.string()),
         }  # fmt: skip
         write_parquet(folder / f"documents/part-{number:05d}.parquet", pa.table(table), DOCUMENTS)
     found: list[int] = keys.tolist()

@@ -145,7 +145,8 @@ def _clean(corpus: Path, texts: Sequence[str]) -> Path:
         "fetched": [day] * count, "source": ["crawl"] * count, "record_id": [""] * count,
         "characters": [len(text) for text in texts], "words": [1] * count,
     }  # fmt: skip
-    table = pa.table([pa.array(columns[field.name], field.type) for field in DOCUMENTS], schema=DOCUMENTS)
+    nothing = [None] * count  # measures, further columns
+    table = pa.table([pa.array(columns.get(f.name, nothing), f.type) for f in DOCUMENTS], schema=DOCUMENTS)
     write_parquet(corpus / "clean" / "part-00000.parquet", table, DOCUMENTS)
     return corpus / "clean" / "part-00000.parquet"
 

@@ -142,6 +142,18 @@ class ExtractSettings:
 
 
 @dataclass(frozen=True)
+class ImportSettings:
+    """[imports]: how the rows of files become documents."""
+
+    text_column: str = setting("", "the column of texts; empty: text, content, raw_content or body", shapes=False)
+    id_column: str = setting("", "the column of ids; empty: id, _id or doc_id; none: no column", shapes=False)
+    url_column: str = setting(
+        "", "the column of addresses; empty: url, uri or source_url; none: no column", shapes=False
+    )
+    apply_rules: bool = setting(False, "apply the rules of [extract] (language, length, quality) to rows, too")
+
+
+@dataclass(frozen=True)
 class DedupSettings:
     """[dedup]: which documents are copies."""
 
@@ -216,6 +228,7 @@ class Settings:
     links: LinksSettings = field(default_factory=LinksSettings)
     crawl: CrawlSettings = field(default_factory=CrawlSettings)
     extract: ExtractSettings = field(default_factory=ExtractSettings)
+    imports: ImportSettings = field(default_factory=ImportSettings)
     dedup: DedupSettings = field(default_factory=DedupSettings)
     tokenize: TokenizeSettings = field(default_factory=TokenizeSettings)
     train: TrainSettings = field(default_factory=TrainSettings)

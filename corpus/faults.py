@@ -29,6 +29,13 @@ POINTS: tuple[str, ...] = (
     "crawl.synced",  # segment synced, states not committed
     "crawl.committed",  # states committed
     "extract.part",  # one part of the pages extracted and written
+    "import.read",  # the rows of one piece of a file written as runs, not yet recorded
+    "import.merged",  # one range of keys merged and written, not yet recorded
+    "forget.noted",  # it is noted that something is forgotten, nothing removed
+    "forget.segments",  # segments without the forgotten records written, the ledger still names the old ones
+    "forget.ledger",  # the ledger names the new ones, the old ones are still there
+    "forget.stage",  # one stage rid of what is forgotten
+    "gc.removed",  # one piece of garbage removed
     "dedup.signed",  # one part's signatures written
     "dedup.searched",  # what one part has of test sets written
     "dedup.sampled",  # one part's n-grams for the index of articles written

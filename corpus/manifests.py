@@ -18,6 +18,9 @@ from webtext.corpus.schemas import SCHEMA_VERSION
 
 MANIFEST_NAME = "stage.json"
 
+IMPORTED = "imported"
+"""The input of documents/ that says that they were imported: the sha256 of the files. They have no stage before."""
+
 
 @dataclass(frozen=True)
 class Manifest:
@@ -62,6 +65,11 @@ class Manifest:
         return {"identity": self.identity, **self.content, "run": dict(self.run)}
 
 
+def is_imported(manifest: Manifest | None) -> bool:
+    """Whether a stage is that of documents which were imported, not crawled."""
+    return manifest is not None and IMPORTED in manifest.inputs
+
+
 def fingerprint(finished: Mapping[Stage, Manifest]) -> str | None:
     """One hash for all of a corpus that is finished: over the stages' identities. None where nothing is."""
     if not finished:
@@ -72,14 +80,20 @@ def fingerprint(finished: Mapping[Stage, Manifest]) -> str | None:
 def current(finished: Mapping[Stage, Manifest]) -> dict[Stage, Manifest]:
     """The stages that were made of what their source is now: those after a stage that changed since are older."""
     found: dict[Stage, Manifest] = {}
-    for stage in Stage:
+    for stage in stages_of(finished):
         manifest, source = finished.get(stage), stage.source
         if manifest is None:
             break
-        if source is not None and manifest.inputs.get(str(source)) != found[source].identity:
+        if source in found and manifest.inputs.get(str(source)) != found[source].identity:
             break
         found[stage] = manifest
     return found
+
+
+def stages_of(finished: Mapping[Stage, Manifest]) -> tuple[Stage, ...]:
+    """The stages that a corpus goes through: all of them, or those from documents/ on where these were imported."""
+    every = tuple(Stage)
+    return every[every.index(Stage.DOCUMENTS) :] if is_imported(finished.get(Stage.DOCUMENTS)) else every
 
 
 def read_manifest(path: Path) -> Manifest:

@@ -80,26 +80,31 @@ class Outcome(StrEnum):
     PARKED = "parked"
     QUALITY = "quality"
     DUPLICATE_REDIRECT = "duplicate-redirect"
+    DUPLICATE_ID = "duplicate-id"  # a row of an import whose key another row has
     # clean
     DUPLICATE = "duplicate"  # the same text at another address of the same site
     NEAR_DUPLICATE = "near-duplicate"  # nearly the same text, or the same on another site
     CONTAMINATED = "contaminated"
-    FORGOTTEN = "forgotten"
+    FORGOTTEN = "forgotten"  # also at links, pages and documents
 
 
 OUTCOMES: Mapping[Stage, tuple[Outcome, ...]] = {
     Stage.LINKS: (
         Outcome.SELF_POST, Outcome.MEDIA, Outcome.KARMA, Outcome.NSFW, Outcome.REMOVED, Outcome.UNUSABLE_URL,
         Outcome.PRIVATE_ADDRESS, Outcome.BLOCKED, Outcome.DUPLICATE_URL, Outcome.WIKIPEDIA, Outcome.UNREADABLE,
+        Outcome.FORGOTTEN,
     ),
     Stage.PAGES: (
         Outcome.ROBOTS, Outcome.OPT_OUT, Outcome.UNREACHABLE, Outcome.HTTP_ERROR, Outcome.REDIRECT, Outcome.TIMEOUT,
-        Outcome.TOO_LARGE, Outcome.CONTENT_TYPE, Outcome.PRIVATE_ADDRESS, Outcome.DEFERRED,
+        Outcome.TOO_LARGE, Outcome.CONTENT_TYPE, Outcome.PRIVATE_ADDRESS, Outcome.DEFERRED, Outcome.FORGOTTEN,
     ),
     Stage.DOCUMENTS: (
         Outcome.EMPTY, Outcome.EXTRACT_TIMEOUT, Outcome.EXTRACT_ERROR, Outcome.LANGUAGE, Outcome.TOO_SHORT,
         Outcome.CONSENT_WALL, Outcome.SOFT_404, Outcome.PAYWALL, Outcome.PARKED, Outcome.QUALITY,
         Outcome.DUPLICATE_REDIRECT,
+        # of imports, whose rows and WARC records were not crawled here
+        Outcome.UNREADABLE, Outcome.DUPLICATE_ID, Outcome.FORGOTTEN, Outcome.HTTP_ERROR, Outcome.REDIRECT,
+        Outcome.CONTENT_TYPE, Outcome.TOO_LARGE, Outcome.OPT_OUT, Outcome.UNREACHABLE,
     ),
     Stage.CLEAN: (
         Outcome.DUPLICATE, Outcome.NEAR_DUPLICATE, Outcome.WIKIPEDIA, Outcome.CONTAMINATED, Outcome.FORGOTTEN,
@@ -107,8 +112,9 @@ OUTCOMES: Mapping[Stage, tuple[Outcome, ...]] = {
     Stage.SHARDS: (),
 }  # fmt: skip
 
-# Lines that are no link: counted, but they get no row (a month has millions of them and they name no page).
-COUNTED_ONLY = frozenset({Outcome.SELF_POST, Outcome.MEDIA})
+# Lines that are no link: counted, but they get no row (a month has millions of them and they name no page). What is
+# forgotten gets none either: a row would name it.
+COUNTED_ONLY = frozenset({Outcome.SELF_POST, Outcome.MEDIA, Outcome.FORGOTTEN})
 
 # A stage that drops a larger share of its rows than this for one reason stops and asks: a mis-sized filter that
 # deletes 90 % must not end with exit code 0. Karma is exempt (it is the selection itself), so are the counted ones.
@@ -131,6 +137,8 @@ ALARM_LIMITS: Mapping[tuple[Stage, Outcome], float] = {
     (Stage.DOCUMENTS, Outcome.EXTRACT_ERROR): 0.02,
     (Stage.DOCUMENTS, Outcome.EMPTY): 0.30,
     (Stage.DOCUMENTS, Outcome.LANGUAGE): 0.50,
+    (Stage.DOCUMENTS, Outcome.UNREADABLE): 0.01,
+    (Stage.DOCUMENTS, Outcome.DUPLICATE_ID): 0.05,  # a column named as the id that is none
     # Near-duplicate rates of published web corpora lie between 10 and 40 %.
     (Stage.CLEAN, Outcome.DUPLICATE): 0.40,
     (Stage.CLEAN, Outcome.NEAR_DUPLICATE): 0.50,

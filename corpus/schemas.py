@@ -81,11 +81,12 @@ DOCUMENTS = pa.schema(
         _field("characters", pa.int32()),
         _field("words", pa.int32()),
         pa.field("quality", QUALITY),
+        pa.field("extra", pa.string()),
     ]
 )
 """documents/ and clean/: one row a page's main text. `canonical` is the address the page names for itself,
-`source` says how it came in (crawl), `record_id` names its WARC record, `characters`, `words` and `quality` are the
-measures of its text."""
+`source` says how it came in (crawl, import), `record_id` names its WARC record, or file and row, `characters`, `words`
+and `quality` are the measures of its text; `extra` is a JSON object of the other columns that an imported row had."""
 
 DUPLICATES = pa.schema(
     [

@@ -6,7 +6,15 @@ import random
 from dataclasses import dataclass
 
 from webtext.corpus.errors import WebtextError
-from webtext.demo import plants_clean, plants_documents, plants_links, plants_pages, plants_shards, plants_trace
+from webtext.demo import (
+    plants_clean,
+    plants_documents,
+    plants_links,
+    plants_pages,
+    plants_shards,
+    plants_trace,
+    plants_upkeep,
+)
 from webtext.demo.articles import write_articles
 from webtext.demo.pages import DemoWeb, build_sites
 
@@ -52,5 +60,6 @@ def build_web(size: Size) -> DemoWeb:
     plants_documents.plant(web)
     plants_clean.plant(web)
     plants_shards.plant(web, steps=size.steps)
+    plants_upkeep.plant(web)
     plants_trace.plant(web)
     return web

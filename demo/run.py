@@ -25,6 +25,7 @@ from webtext.demo.build import Size, build_web
 from webtext.demo.dump import DUMP_NAME
 from webtext.demo.finished import Finished
 from webtext.demo.pages import LIST_NAME, DemoWeb
+from webtext.demo.plants_upkeep import FORGOTTEN
 from webtext.demo.registry import Broken
 from webtext.demo.server import WebServer, read_log
 
@@ -141,6 +142,9 @@ def build_corpus(folder: Path, web: DemoWeb, size: Size) -> tuple[Corpus, Mappin
     show.command("doctor", dump, "--workers", 1)
     for line in str(doctor(dump, workers=1)).splitlines():
         say(line)
+    show.command("forget", path, "--urls", "-", "--yes")
+    show.note(f"as if its owner had asked for it: {FORGOTTEN} (the dump links to it)")
+    corpus.forget([FORGOTTEN])
     show.command("links", path, dump, reading_list, "--workers", WORKERS)
     corpus.links(dump, reading_list, workers=WORKERS)
     show.command("crawl", path, "--delay", size.delay)

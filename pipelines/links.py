@@ -20,6 +20,7 @@ from webtext.corpus.outcomes import COUNTED_ONLY, Outcome, Stage
 from webtext.corpus.outcomes import OUTCOMES as OUTCOMES_OF
 from webtext.corpus.schemas import LINKS, OUTCOMES
 from webtext.corpus.stages import OUTCOMES_FOLDER, StageRun
+from webtext.corpus.tombstones import read_tombstones
 from webtext.crawler.reddit import select
 from webtext.crawler.reddit.blocks import BLOCK_BYTES, Source
 from webtext.crawler.reddit.counts import BLANK, LINES, OBJECTS, Counts
@@ -27,6 +28,7 @@ from webtext.crawler.reddit.holes import check_months
 from webtext.crawler.reddit.urls import suffix_list
 from webtext.pipelines.engine import Engine
 from webtext.pipelines.links_decide import Decided, cut_by_rows, decide
+from webtext.pipelines.links_forget import SCRUBBED, scrubbed
 from webtext.pipelines.links_gather import COUNTS, FOLDER, OUTCOME_ROWS, LineFile, gather_lines
 from webtext.pipelines.links_scan import scan_sources
 from webtext.pipelines.sorted_output import ROWS_PER_FILE
@@ -70,7 +72,7 @@ def make_links(
     given = {source.sha256: source for source in sources}
     if redo:
         _refuse_to_drop(run, given)
-    known = {sha: _known(run, sha, given, redo=redo) for sha in wanted}
+    known = {sha: scrubbed(run, sha, _known(run, sha, given, redo=redo)) for sha in wanted}
     missing = [sha for sha in wanted if not known[sha] and sha not in given]
     if missing:
         raise WebtextError(
@@ -115,6 +117,7 @@ def make_links(
         run={
             "workers": engine.workers,
             "suffixes": suffix_list(),
+            SCRUBBED: read_tombstones(run.corpus).identity,
             "sources": {sha: given[sha].path.name if sha in given else _name(run, sha) for sha in wanted},
         },
         accept_loss=accept_loss,

@@ -7,10 +7,12 @@ again. What they hold depends on the source's bytes and the settings alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -19,6 +21,7 @@ from webtext.corpus.faults import fault_point
 from webtext.corpus.files import file_sha256, read_json, write_json, write_parquet
 from webtext.corpus.outcomes import COUNTED_ONLY, Outcome
 from webtext.corpus.stages import StageRun
+from webtext.crawler.forgotten import Forgotten
 from webtext.crawler.reddit.counts import Counts
 from webtext.crawler.reddit.lines import SCHEMA, sorted_by_key, with_places
 from webtext.pipelines.engine import Engine
@@ -54,6 +57,13 @@ class _Gathering:
     rejected: bool
     """Keep the lines that have an outcome by themselves."""
     source: str
+    corpus: Path
+    """Whose tombstones are obeyed."""
+
+    @property
+    def forgotten(self) -> Path:
+        """How many lines of each outcome ("" for candidates) were forgotten."""
+        return self.path.with_suffix(".forgotten.json")
 
 
 def gather_lines(
@@ -81,7 +91,7 @@ def _plan(run: StageRun, scanned: Scanned, settings: LinksSettings) -> dict[str,
     folder = run.work / "lines" / source
     return {
         f"{FOLDER}/{source}/{number:05d}.parquet": _Gathering(
-            folder / f"{number:05d}.parquet", scanned.runs, low, high, keep, source
+            folder / f"{number:05d}.parquet", scanned.runs, low, high, keep, source, run.corpus
         )
         for number, (low, high) in enumerate(key_ranges(rows, FILE_ROWS))
     }
@@ -112,9 +122,30 @@ def _gather(element: _Gathering) -> None:
         if not element.rejected:
             table = table.filter(pc.equal(table["outcome"], ""))
         tables.append(with_places(table, run.lines_before, element.source))
-    write_parquet(element.path, sorted_by_key(pa.concat_tables(tables)), SCHEMA)
+    lines, gone = without_forgotten(sorted_by_key(pa.concat_tables(tables)), Forgotten.of(element.corpus))
+    write_parquet(element.path, lines, SCHEMA)
+    write_json(element.forgotten, gone)
     write_json(record, file_sha256(element.path))
     fault_point("links.gathered")
+
+
+def without_forgotten(lines: pa.Table, forgotten: Forgotten) -> tuple[pa.Table, dict[str, int]]:
+    """The lines that are not forgotten; and how many of the others have each outcome, "" for candidates."""
+    if not forgotten:
+        return lines, {}
+    gone = forgotten.rows(np.asarray(lines["key"].to_numpy(), np.uint64), lines["url"].to_pylist())
+    if not gone.any():
+        return lines, {}
+    counts = Counter(lines["outcome"].filter(pa.array(gone)).to_pylist())
+    return lines.filter(pa.array(~gone)), dict(sorted(counts.items()))
+
+
+def count_forgotten(counts: Counts, gone: Mapping[str, int]) -> None:
+    """Count lines as forgotten that were counted under another outcome, or (candidates) under none."""
+    for outcome, number in gone.items():
+        if outcome:
+            counts.numbers[outcome] -= number
+        counts.numbers[Outcome.FORGOTTEN.value] += number
 
 
 def _hash(path: Path) -> Path:
@@ -124,6 +155,8 @@ def _hash(path: Path) -> Path:
 def _line_files(run: StageRun, scanned: Scanned, plan: dict[str, _Gathering]) -> dict[str, LineFile]:
     sha256 = scanned.source.sha256
     counts = run.work / "lines" / sha256 / COUNTS
+    for element in plan.values():
+        count_forgotten(scanned.counts, read_json(element.forgotten))
     write_json(counts, scanned.counts.to_json())
     found = {name: LineFile(element.path, read_json(_hash(element.path))) for name, element in plan.items()}
     return {**found, f"{FOLDER}/{sha256}/{COUNTS}": LineFile(counts, file_sha256(counts))}

@@ -26,18 +26,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from webtext.corpus.errors import UsageError
+from webtext.corpus.errors import UsageError, WebtextError
 from webtext.corpus.files import os_errors
 from webtext.corpus.interrupts import stop_signals
 from webtext.corpus.lock import lock_holder
-from webtext.corpus.manifests import Manifest, current, fingerprint
+from webtext.corpus.manifests import Manifest, current, fingerprint, is_imported, stages_of
 from webtext.corpus.outcomes import Stage
 from webtext.corpus.progress import read_progress, say
 from webtext.corpus.stages import StageRun, roll_forward, stage_manifest
+from webtext.corpus.tombstones import pending
 from webtext.extras import needs
 from webtext.folder import SECTIONS
 from webtext.overlaps import CorpusOverlaps, beside_of, located
-from webtext.reports import StageReport, Status
+from webtext.reports import StageReport, Status, shards_of
+from webtext.upkeep import CorpusUpkeep
 
 if TYPE_CHECKING:
     from webtext.crawler.reddit.findings import Findings
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
 Paths = Sequence[str | os.PathLike[str]]
 
 
-class Corpus(CorpusOverlaps):
+class Corpus(CorpusUpkeep, CorpusOverlaps):
     """A corpus folder, with its steps. See `CorpusFolder` for how it is opened, `CorpusModels` for training.
 
     Every step takes settings of its section of webtext.toml as keywords; those that shape content are written there.
@@ -88,6 +90,10 @@ class Corpus(CorpusOverlaps):
                 hint = "name at least one dump: webtext links CORPUS SOURCE…"
                 standing = self._standing(Stage.LINKS, wanted, RULES, redo=redo, hint=hint)
                 return StageReport.of(standing, made=False)
+            if is_imported(stage_manifest(self.path, Stage.DOCUMENTS)):
+                raise WebtextError(
+                    "its documents were imported", where=self.path, hint="crawl links in a corpus of their own"
+                )
             spool = Spool(self.path / SPOOL, self.path, Endpoints(*_reddit) if _reddit else Endpoints())
             found = find_sources([os.fspath(name) for name in sources], accept_loss=accept_loss, spool=spool)
             if wanted.engine.name != "local":  # other processes work in other folders
@@ -269,10 +275,13 @@ class Corpus(CorpusOverlaps):
         engine: Mapping[str, object] | None = None,
         accept_loss: bool = False,
         settings: Mapping[str, Mapping[str, object]] | None = None,
+        recipe: str | os.PathLike[str] | None = None,
     ) -> list[StageReport]:
         """All five stages in order. Finished ones are passed over.
 
         Args:
+            recipe: instead of sources: fetch the links of a recipe (`export --to recipe`) again, under its settings,
+                and say what share came back.
             preset: as `links` takes it.
             settings: by section of webtext.toml, for example `{"tokenize": {"vocab_size": 8192}}`.
         """
@@ -281,12 +290,28 @@ class Corpus(CorpusOverlaps):
             if section not in SECTIONS.values():
                 raise UsageError(f"build has no section {section!r}", hint=f"one of {', '.join(SECTIONS.values())}")
         self._check_early(given, replay, engine)
+        if recipe is not None:
+            if sources:
+                raise UsageError("build takes sources or a recipe, not both")
+            with needs("crawl"):
+                from webtext.recipes import compare, take_recipe
+            sources = (take_recipe(self, Path(recipe)),)
         common: dict[str, Any] = {"accept_loss": accept_loss}
         piped: dict[str, Any] = {**common, "workers": workers, "engine": engine}
+        if is_imported(stage_manifest(self.path, Stage.DOCUMENTS)) and not sources:
+            made = []  # what was imported is not crawled
+        else:
+            made = [
+                self.links(*sources, preset=preset, **piped, **given.get("links", {})),
+                self.crawl(replay=replay, **common, **given.get("crawl", {})),
+            ]
+            if recipe is not None:
+                compare(self, Path(recipe))
+            made += [
+                self.extract(**piped, **given.get("extract", {})),
+            ]
         return [
-            self.links(*sources, preset=preset, **piped, **given.get("links", {})),
-            self.crawl(replay=replay, **common, **given.get("crawl", {})),
-            self.extract(**piped, **given.get("extract", {})),
+            *made,
             self.dedup(**piped, **given.get("dedup", {})),
             self.tokenize(**piped, **given.get("tokenize", {})),
         ]
@@ -311,7 +336,7 @@ class Corpus(CorpusOverlaps):
 
     def status(self) -> Status:
         """The stages with their balance, the fingerprint, the runs, and who writes to the corpus now."""
-        from webtext.runs import runs_of
+        from webtext.runs import run_notes, runs_of
 
         manifests = {stage: stage_manifest(self.path, stage) for stage in Stage}
         finished = {stage: manifest for stage, manifest in manifests.items() if manifest is not None}
@@ -320,10 +345,12 @@ class Corpus(CorpusOverlaps):
             corpus=str(self.path),
             fingerprint=fingerprint(current(finished)),
             stages=tuple(StageReport.of(manifest, made=False) for manifest in finished.values()),
-            unfinished=tuple(str(stage) for stage in Stage if stage not in current(finished)),
+            unfinished=tuple(str(stage) for stage in stages_of(finished) if stage not in current(finished)),
             runs=runs_of(self.path),
             writer=writer,
             progress=read_progress(self.path) if writer is not None else None,
+            run_notes=run_notes(self.path, shards_of(finished.get(Stage.SHARDS))),
+            forgetting=pending(self.path) is not None,
         )
 
 

@@ -14,7 +14,20 @@ from typing import Annotated
 import typer
 
 from webtext.commands import eval as zero_shot
-from webtext.commands import evaluation, folders, models, overlap, shards, sources, stages, trace, wikipedia
+from webtext.commands import (
+    evaluation,
+    export,
+    folders,
+    importing,
+    models,
+    overlap,
+    shards,
+    sources,
+    stages,
+    trace,
+    upkeep,
+    wikipedia,
+)
 from webtext.commands.help import Book, dress
 from webtext.corpus.errors import WebtextError
 from webtext.corpus.progress import say
@@ -39,9 +52,12 @@ for _group in (
     folders.commands,
     sources.commands,
     stages.commands,
+    importing.commands,
     shards.commands,
     models.commands,
     trace.commands,
+    upkeep.commands,
+    export.commands,
     overlap.commands,
     wikipedia.commands,
     evaluation.commands,

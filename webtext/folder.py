@@ -16,9 +16,10 @@ from webtext.corpus.errors import ChangedSettings, UsageError, WebtextError
 from webtext.corpus.files import TEMPORARY, os_errors, write_bytes
 from webtext.corpus.interrupts import Stop, stop_signals
 from webtext.corpus.lock import corpus_lock
-from webtext.corpus.manifests import Manifest, verify_files
+from webtext.corpus.manifests import Manifest, is_imported, verify_files
 from webtext.corpus.outcomes import Stage
 from webtext.corpus.stages import StageRun, refuse_changes, roll_forward, stage_manifest
+from webtext.corpus.tombstones import refuse_pending
 
 # The section of webtext.toml that shapes each stage.
 SECTIONS: Mapping[Stage, str] = {
@@ -44,6 +45,7 @@ class CorpusFolder:
 
     def __init__(self, path: str | os.PathLike[str], *, create: bool = True) -> None:
         self.path = Path(path)
+        self._forgetting = False
         config = self.path / CONFIG_NAME
         with os_errors(self.path):
             if not config.exists():
@@ -75,15 +77,21 @@ class CorpusFolder:
         *,
         raising: bool = True,
         engine: Mapping[str, object] | None = None,
+        section: str | None = None,
     ) -> Iterator[Settings]:
-        """Hold the lock and catch the stop signals; give the settings with `flags` and `engine` over them."""
+        """Hold the lock and catch the stop signals; give the settings with `flags` and `engine` over them.
+
+        `section` is where the flags belong, by default that of the stage.
+        """
         config = self.path / CONFIG_NAME
         with corpus_lock(self.path, command), stop_signals(raising=raising) as stop, os_errors(self.path):
             self._stop: Stop = stop
+            if not self._forgetting:
+                refuse_pending(self.path)
             before = config.read_bytes()
             try:
                 where = f"webtext {command}"
-                wanted = self.settings.with_values(SECTIONS[stage], flags, where=where)
+                wanted = self.settings.with_values(section or SECTIONS[stage], flags, where=where)
                 wanted = wanted.with_values("engine", engine or {}, where=where)
                 if wanted.engine.name != "local":  # paths travel to machines with other working directories
                     self.path = self.path.absolute()
@@ -119,7 +127,7 @@ class CorpusFolder:
         manifest = stage_manifest(self.path, stage)
         if manifest is None:
             raise self._unfinished(stage)
-        if stage.source is not None:
+        if stage.source is not None and not is_imported(manifest):
             source = self._finished(stage.source)
             if manifest.inputs.get(str(stage.source)) != source.identity:
                 raise WebtextError(
@@ -132,6 +140,11 @@ class CorpusFolder:
     def _unfinished(self, stage: Stage) -> WebtextError:
         """That a stage is missing, with all commands that lead to it, not only the last one."""
         missing = [stage]
+        if is_imported(stage_manifest(self.path, Stage.DOCUMENTS)) and stage is Stage.PAGES:
+            return WebtextError(
+                "its documents were imported, not crawled", where=self.path,
+                hint=f"there is nothing to extract; webtext dedup {self.path} goes on",
+            )  # fmt: skip
         while (source := missing[-1].source) is not None and stage_manifest(self.path, source) is None:
             missing.append(source)
         commands = ", ".join(step.command for step in reversed(missing))

@@ -19,6 +19,7 @@ from webtext.corpus.lock import corpus_lock
 from webtext.corpus.manifests import verify_files
 from webtext.corpus.outcomes import Stage
 from webtext.corpus.stages import publication_pending, roll_forward, stage_manifest
+from webtext.corpus.tombstones import refuse_pending
 from webtext.extras import needs
 from webtext.folder import CorpusFolder
 
@@ -156,6 +157,7 @@ class CorpusModels(CorpusFolder, Models):
     """The runs of a corpus."""
 
     def _ready(self) -> TrainSettings:
+        refuse_pending(self.path)
         if publication_pending(self.path, Stage.SHARDS):
             with corpus_lock(self.path, "train"):
                 roll_forward(self.path, Stage.SHARDS)

@@ -52,6 +52,10 @@ class Status:
     runs: Mapping[str, Mapping[str, Any]]
     writer: Mapping[str, object] | None
     progress: Mapping[str, object] | None
+    run_notes: Mapping[str, str] = field(default_factory=dict)
+    """Of runs that read other shards than those of now."""
+    forgetting: bool = False
+    """A forgetting was interrupted: no other command runs until it is finished."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; `stages` by name."""
@@ -61,6 +65,11 @@ class Status:
 
     def __str__(self) -> str:
         return "\n".join(_lines(self))
+
+
+def shards_of(manifest: Manifest | None) -> str | None:
+    """The identity that runs pin of the shards of a manifest."""
+    return None if manifest is None else str(manifest.facts.get("identity"))
 
 
 def _lines(status: Status) -> list[str]:
@@ -85,6 +94,11 @@ def _lines(status: Status) -> list[str]:
         lines.append(f"{'':<12} {stage.rows_out:>12,} out")
     for name, run in status.runs.items():
         lines += ["", f"run {name}: step {run['step']:,}, loss {run['loss']}"]
+        if name in status.run_notes:
+            lines.append(f"  {status.run_notes[name]}")
+    lines += [f"run {name}: {note}" for name, note in status.run_notes.items() if name not in status.runs]
+    if status.forgetting:
+        lines += ["", f"forgetting is not finished: webtext forget {status.corpus} goes on"]
     if status.unfinished:
         lines += ["", f"not finished: {', '.join(status.unfinished)}"]
     return lines

@@ -230,6 +230,8 @@ class _Tracer:
         """How many documents were removed for this one, and some of them."""
         (path,) = self._paths(Stage.CLEAN, DUPLICATES_NAME)
         keepers = read_parquet(path, DUPLICATES, ["keeper"])["keeper"]
+        if not len(keepers):  # of a column without chunks pyarrow finds no places, it crashes
+            return {"copies": 0}
         places = pc.indices_nonzero(pc.fill_null(pc.equal(keepers, pa.scalar(self.key, pa.uint64())), False))
         if not len(places):
             return {"copies": 0}

@@ -21,6 +21,7 @@ from webtext.crawler.fetch.components import REPLAY_CONCURRENCY
 from webtext.crawler.fetch.dispatcher import Dispatcher
 from webtext.crawler.fetch.failures import RETRIED, verdict_of
 from webtext.crawler.fetch.feeder import Feeder
+from webtext.crawler.fetch.forgetting import LEADS_TO_FORGOTTEN
 from webtext.crawler.fetch.judging import REDIRECTS, Refused, Verdict, judge_headers, judge_page, next_address
 from webtext.crawler.fetch.ledger import PAGE, Ledger, Link
 from webtext.crawler.fetch.plan import Plan
@@ -28,6 +29,7 @@ from webtext.crawler.fetch.recorder import Recorder, Result
 from webtext.crawler.fetch.records import MAX_HEAD, StoredResponse, http_head, request_bytes, response_records
 from webtext.crawler.fetch.replay import STORED
 from webtext.crawler.fetch.robots import ROBOTS
+from webtext.crawler.forgotten import Forgotten
 from webtext.crawler.reddit.urls import host_of, key_of_normalised
 
 
@@ -42,6 +44,7 @@ class LinkSpider(scrapy.Spider):  # type: ignore[misc]
         self.failure: BaseException | None = None
         self._headers = _request_headers(plan.settings)
         self._replayed = bool(plan.replay)
+        self._forgotten = Forgotten.of(plan.pages.parent)
         feeder = Feeder(
             ledger.claim,
             delay=0.0 if self._replayed else plan.settings.delay,
@@ -92,6 +95,8 @@ class LinkSpider(scrapy.Spider):  # type: ignore[misc]
                 target = verdict
             if isinstance(target, Verdict):
                 return Result(link.key, target.outcome, target.detail)
+            if self._forgotten.address(target):
+                return Result(link.key, Outcome.FORGOTTEN, LEADS_TO_FORGOTTEN)
             hops.append((answer, sent))
             seen.append(target)
             url = target

@@ -12,7 +12,15 @@ from webtext.corpus.outcomes import Outcome
 from webtext.crawler.text.language import LATIN_LANGUAGES, mostly_other_scripts, sample_text
 from webtext.crawler.text.results import Rejection, TextRules
 
-RULES: Mapping[str, int] = {"encoding": 1, "text": 2, "language": 1, "reject": 2, "owner": 1, "measures": 1}
+RULES: Mapping[str, int] = {
+    "encoding": 1,
+    "text": 2,
+    "language": 1,
+    "reject": 2,
+    "owner": 1,
+    "measures": 1,
+    "columns": 2,
+}
 """Versions of the rules that shape documents/; a change of what any of them gives raises its number."""
 
 ANY_LANGUAGE = "any"

@@ -51,7 +51,18 @@ def test_a_second_run_tells_its_commands_and_has_nothing_to_do(
     again = run.run_demo(small_demo.folder, size=SMALL)
     told = capsys.readouterr()
     commands = [line.split()[2] for line in told.err.splitlines() if line.startswith("$ webtext ")]
-    assert commands == ["init", "doctor", "links", "crawl", "extract", "dedup", "tokenize", "train", "generate"]
+    assert commands == [
+        "init",
+        "doctor",
+        "forget",
+        "links",
+        "crawl",
+        "extract",
+        "dedup",
+        "tokenize",
+        "train",
+        "generate",
+    ]
     assert told.err.count("already done, nothing to do") == 5
     assert "nothing to train" in told.err
     assert "planted facts hold" in told.out

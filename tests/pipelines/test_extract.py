@@ -192,7 +192,7 @@ def test_a_document_says_where_it_comes_from(corpus: Corpus) -> None:
     with Ledger.reading(corpus.ledger) as ledger:
         record_id = ledger.pages()["record_id"][0].as_py()
     text = article_text(9)
-    assert {name: value for name, value in row.items() if name not in ("language_score", "quality")} == {
+    assert {name: value for name, value in row.items() if name not in ("language_score", "quality", "extra")} == {
         "key": 8,
         "url": "https://example.org/8",
         "final_url": "https://example.org/9",

@@ -32,7 +32,8 @@ COMMANDS_OF = {
 }
 # Passed where dedup is asked for more than copies; killed at in test_comparisons and beside their pipelines' tests.
 ASKED_FOR = {"dedup.searched", "dedup.sampled", "dedup.looked-up", "dedup.judged"}
-OTHERS = ("train.", "listing.", "export.", "overlap.", "wikipedia.")  # these have kill tests of their own
+# These have kill tests of their own.
+OTHERS = ("train.", "listing.", "export.", "eval.", "overlap.", "wikipedia.", "import.", "forget.", "gc.")
 CASES = [
     (point, stage)
     for point in POINTS

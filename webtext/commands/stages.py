@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -212,6 +213,10 @@ def build(
     engine: Engine = None,
     address: Address = None,
     beam_option: BeamOption = None,
+    from_recipe: Annotated[
+        Path | None,
+        typer.Option("--from-recipe", metavar="FILE", help="Fetch the corpus of a recipe (webtext export) again."),
+    ] = None,
     accept_loss: AcceptLoss = False,
     as_json: AsJson = False,
 ) -> None:
@@ -232,5 +237,6 @@ def build(
         engine=on,
         accept_loss=accept_loss,
         settings=settings,
+        recipe=from_recipe,
     )
     print_reports(reports, as_json)

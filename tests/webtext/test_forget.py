@@ -1,0 +1,290 @@
+"""`webtext forget`: nothing of an address stays in a corpus, and nothing brings it back."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+import signal
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from commands import litter, status, webtext
+from small_web import write_dump
+from walks import Walk
+
+from webtext.api import Corpus
+from webtext.corpus.errors import UsageError, WebtextError
+from webtext.corpus.tombstones import Tombstones, pending, read_tombstones, write_tombstones
+from webtext.crawler.fetch.lookup import look_up
+from webtext.crawler.forgotten import Forgotten, read_addresses, tombstones_of
+from webtext.crawler.reddit.urls import normalise, text_key, url_key
+
+ADDRESSES = (
+    "HTTPS://www.site1.example/articles/1/?utm_source=mail",  # a document with copies elsewhere
+    "http://short.example/2",  # led to a page that another link owns
+    "https://unloved.example/1",  # never had the karma
+    "https://garten.example/1",  # a page, but no document
+)
+DOMAINS = ("site4.example", "site2.example")
+TRACES = (
+    b"site4.example", b"site2.example", b'articles/1"', b"unloved.example/1", b"garten.example", b"short.example",
+)  # fmt: skip
+
+
+def bytes_of(corpus: Path, *, pages: bool = False) -> dict[str, bytes]:
+    """All content files: without stage.json, whose `run` names seconds, and pages/, which are exempt as bytes."""
+    return {
+        str(path.relative_to(corpus)): path.read_bytes()
+        for path in sorted(corpus.rglob("*"))
+        if path.is_file() and path.name not in ("stage.json", "webtext.toml", "forgotten-shards.json")
+        and (pages or path.relative_to(corpus).parts[0] not in ("pages", "runs"))
+    }  # fmt: skip
+
+
+def everything(corpus: Path) -> bytes:
+    """All bytes of a corpus but its runs, unpacked."""
+    found = []
+    for path in sorted(corpus.rglob("*")):
+        if not path.is_file() or path.relative_to(corpus).parts[0] == "runs":
+            continue
+        if path.suffix == ".parquet":
+            found.append(json.dumps(pq.read_table(path).to_pylist(), default=str).encode())
+        else:
+            found.append(gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes())
+    return b"\n".join(found)
+
+
+# -- tombstones --------------------------------------------------------------------------------------------------------
+
+
+def test_tombstones_are_hashes_and_never_addresses(tmp_path: Path) -> None:
+    made = tombstones_of(["https://www.example.org/a/", "id:17", "0123456789abcdef"], ["example.com"])
+    assert sorted(made.keys.tolist()) == sorted(
+        [url_key("http://example.org/a"), text_key("id:17"), 0x0123456789ABCDEF]
+    )
+    assert made.domains.tolist() == [text_key("example.com")]
+    write_tombstones(tmp_path, made)
+    read = read_tombstones(tmp_path)
+    assert (read.keys.tolist(), read.domains.tolist()) == (made.keys.tolist(), made.domains.tolist())
+    assert b"example" not in (tmp_path / "tombstones.parquet").read_bytes()
+
+
+def test_a_domain_covers_all_its_hosts_and_no_other() -> None:
+    forgotten = Forgotten(tombstones_of([], ["example.org"]))
+    asked = [
+        "http://example.org/",
+        "https://a.b.example.org/x",
+        "https://example.org.evil.example/",
+        "https://example.com/",
+    ]
+    assert [forgotten.address(normalise(url)) for url in asked] == [True, True, False, False]
+    keys = np.asarray([url_key(url) for url in asked], np.uint64)
+    assert forgotten.rows(keys, asked).tolist() == [True, True, False, False]
+    assert not Forgotten(Tombstones()).address("https://example.org/")
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("blog.example.org", "blog.example.org lies below example.org, and only whole registered domains"),
+        ("https://example.org/", "'https://example.org/' is no domain"),
+        ("", "'' is no domain"),
+    ],
+)
+def test_what_is_no_registered_domain_is_refused(name: str, told: str) -> None:
+    with pytest.raises(UsageError) as error:
+        tombstones_of([], [name])
+    assert told in str(error.value)
+
+
+def test_a_file_of_addresses_is_read_by_lines_and_a_wrong_line_is_named() -> None:
+    assert read_addresses(b"# taken down\n\nhttps://a.example/x\nb.example/y\n0123456789abcdef\n", "f") == [
+        "https://a.example/x", "b.example/y", "0123456789abcdef",
+    ]  # fmt: skip
+    with pytest.raises(WebtextError, match="f:2: is no address: 'what is this'"):
+        read_addresses(b"a.example\nwhat is this\n", "f")
+
+
+# -- a whole corpus ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def forgotten(walk: Walk, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    """The walk's corpus, and a run over it, made to forget."""
+    path = shutil.copytree(walk.corpus, tmp_path_factory.mktemp("forgotten") / "corpus")
+    shards = json.loads((path / "shards/index.json").read_bytes())["identity"]
+    run = path / "runs" / "default"
+    run.mkdir(parents=True)
+    (run / "run.json").write_text(json.dumps({"shards": shards, "decay_steps": 5}))
+    (run / "log.jsonl").write_text(json.dumps({"step": 3, "loss": 2.5}) + "\n")
+    corpus = Corpus(path)
+    before = bytes_of(path, pages=True)
+    seen = corpus.forget(ADDRESSES, domains=DOMAINS, dry_run=True)
+    assert bytes_of(path, pages=True) == before  # a dry run changes nothing
+    done = corpus.forget(ADDRESSES, domains=DOMAINS, workers=1)
+    assert done.done and not seen.done
+    assert (done.rows, done.runs) == (seen.rows, ("default",))
+    assert done.rows == {
+        "links": 12, "documents": 10, "clean": 10, "lines of dumps": 13, "pages": 12, "WARC records": 13,
+        "documents in shards": 10,
+    }  # fmt: skip
+    return corpus
+
+
+@pytest.mark.slow
+def test_nothing_of_it_is_left_in_any_file(walk: Walk, forgotten: Corpus) -> None:
+    before, after = everything(walk.corpus), everything(forgotten.path)
+    for trace in TRACES:
+        assert trace in before, trace
+        assert trace not in after, trace
+    assert litter(forgotten.path) == []
+    assert pending(forgotten.path) is None
+
+
+@pytest.mark.slow
+def test_the_corpus_has_the_bytes_of_one_that_was_told_before_its_first_run(
+    walk: Walk, forgotten: Corpus, tmp_path: Path
+) -> None:
+    never = Corpus(tmp_path / "never")
+    never.forget(ADDRESSES, domains=DOMAINS)
+    never.build(walk.web.dump, replay=[walk.web.warc], workers=1, settings={"tokenize": {"vocab_size": 1_000}})
+    assert bytes_of(forgotten.path) == bytes_of(never.path)
+    assert forgotten.status().fingerprint == never.status().fingerprint
+
+
+@pytest.mark.slow
+def test_the_corpus_has_the_texts_and_tokens_of_one_whose_dump_never_named_them(
+    walk: Walk, forgotten: Corpus, tmp_path: Path
+) -> None:
+    """Not even tombstones: the lines are cut out of the dump. What says which dump it was differs, and nothing else."""
+    import zstandard
+
+    gone = Forgotten(tombstones_of(ADDRESSES, DOMAINS))
+    lines = zstandard.ZstdDecompressor().stream_reader(walk.web.dump.open("rb")).read().splitlines()
+
+    def stays(line: bytes) -> bool:
+        try:
+            return not gone.address(normalise(json.loads(line)["url"]))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return True
+
+    write_dump(tmp_path / "cut.zst", [line for line in lines if stays(line)])
+    never = Corpus(tmp_path / "never")
+    never.build(tmp_path / "cut.zst", replay=[walk.web.warc], workers=1, settings={"tokenize": {"vocab_size": 1_000}})
+    mine, theirs = bytes_of(forgotten.path), bytes_of(never.path)
+    for folder in (
+        "links/part",
+        "outcomes/pages",
+        "documents/",
+        "outcomes/documents",
+        "clean/",
+        "outcomes/clean",
+        "tokenizer/",
+    ):
+        names = [name for name in theirs if name.startswith(folder)]
+        assert names and [name for name in mine if name.startswith(folder)] == names
+        assert all(mine[name] == theirs[name] for name in names), folder
+    from webtext.tokenize.shard_index import open_shards
+
+    for split in ("train", "val"):
+        a, b = (open_shards(corpus.path / "shards", split) for corpus in (forgotten, never))
+        assert [shard.tokens.tolist() for shard in a] == [shard.tokens.tolist() for shard in b]
+
+
+@pytest.mark.slow
+def test_ledger_and_archive_still_fit_and_other_pages_are_read_from_them(walk: Walk, forgotten: Corpus) -> None:
+    from webtext.corpus.outcomes import Stage
+    from webtext.corpus.stages import stage_manifest
+    from webtext.crawler.fetch.verify import verify_pages
+    from webtext.crawler.fetch.warc import read_record
+
+    manifest = stage_manifest(forgotten.path, Stage.PAGES)
+    assert manifest is not None
+    verify_pages(forgotten.path, manifest)
+    fetch = look_up(forgotten.path / "pages/ledger.sqlite", url_key("https://site3.example/articles/3"))
+    assert fetch is not None
+    (answer,) = fetch.answers
+    stored = read_record(forgotten.path / "pages" / answer.segment, answer.offset, answer.length)
+    assert stored.url == "https://site3.example/articles/3"
+    assert look_up(forgotten.path / "pages/ledger.sqlite", url_key(ADDRESSES[0])) is None
+    db = sqlite3.connect(forgotten.path / "pages/ledger.sqlite")
+    assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+@pytest.mark.slow
+def test_runs_that_read_it_are_flagged(forgotten: Corpus) -> None:
+    shown = forgotten.status()
+    assert shown.run_notes["default"].startswith("trained on shards that held documents which were forgotten since (")
+    assert shown.run_notes["default"] in str(shown)
+    assert not (forgotten.path / "shards" / "older").exists()
+
+
+@pytest.mark.slow
+def test_a_later_month_does_not_bring_it_back(walk: Walk, forgotten: Corpus, tmp_path: Path) -> None:
+    corpus = Corpus(shutil.copytree(forgotten.path, tmp_path / "corpus"))
+    post = {"subreddit": "later", "created_utc": 1_738_400_000, "title": "later", "is_self": False, "over_18": False}
+    urls = ["https://site1.example/articles/1", "http://site4.example/x", "https://unloved.example/2"]
+    write_dump(tmp_path / "later.zst", [json.dumps({**post, "id": f"t{n}", "url": url, "score": 99}).encode()
+                                        for n, url in enumerate(urls)])  # fmt: skip
+    before = corpus.status().stages[0].outcomes["forgotten"]
+    links = corpus.links(tmp_path / "later.zst", workers=1)
+    assert links.outcomes["forgotten"] == before + 2
+    assert corpus.trace(urls[0]).known is False
+    corpus.crawl(replay=[walk.web.warc])
+    assert look_up(corpus.path / "pages/ledger.sqlite", url_key(urls[2])) is not None
+
+
+def test_a_redirect_to_a_forgotten_address_ends_there(walk: Walk, tmp_path: Path) -> None:
+    """Told before the crawl, and told after it: the same outcome, and no record."""
+    after = Corpus(shutil.copytree(walk.after["crawl"], tmp_path / "after"))
+    after.forget(["https://site2.example/articles/2"], workers=1)
+    before = Corpus(shutil.copytree(walk.after["links"], tmp_path / "before"))
+    before.forget(["https://site2.example/articles/2"])
+    before.crawl(replay=[walk.web.warc])
+    for corpus in (before, after):
+        fetch = look_up(corpus.path / "pages/ledger.sqlite", url_key("http://short.example/2"))
+        assert fetch is not None
+        assert (fetch.outcome, fetch.final_url, fetch.answers) == ("forgotten", None, ())
+    assert [stage.identity for stage in before.status().stages] == [stage.identity for stage in after.status().stages]
+
+
+# -- as a command ------------------------------------------------------------------------------------------------------
+
+
+def test_the_command_wants_a_yes_and_goes_on_where_it_was_stopped(walk: Walk, at, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    corpus = at("crawl")
+    refused = webtext("forget", corpus, "--domain", "site4.example", expect=2)
+    assert "0 addresses and 1 domain: 4 links" in refused.stderr
+    assert "needs --yes where nobody can be asked" in refused.stderr
+    assert read_tombstones(corpus).domains.tolist() == []
+    killed = webtext("forget", corpus, "--domain", "site4.example", "--yes", fault="forget.noted:1", expect=None)
+    assert killed.returncode == -signal.SIGKILL
+    told = "is being made to forget addresses, and that is not finished"
+    assert told in webtext("crawl", corpus, "--replay", walk.web.warc, expect=1).stderr
+    webtext("forget", corpus)
+    assert status(corpus)["stages"]["links"]["outcomes"]["forgotten"] == 4
+    assert litter(corpus) == []
+
+
+@pytest.mark.kill
+@pytest.mark.parametrize(
+    ("point", "turn"),
+    [("forget.segments", 1), ("forget.ledger", 1), ("forget.stage", 1), ("forget.stage", 2), ("forget.stage", 4),
+     ("forget.stage", 5), ("stage.moved", 3)],
+)  # fmt: skip
+def test_killed_while_forgetting(walk: Walk, forgotten: Corpus, tmp_path: Path, point: str, turn: int) -> None:
+    corpus = shutil.copytree(walk.corpus, tmp_path / "corpus")
+    (tmp_path / "list.txt").write_text("\n".join(ADDRESSES))
+    flags = ("--urls", tmp_path / "list.txt", *(word for name in DOMAINS for word in ("--domain", name)), "--yes")
+    killed = webtext("forget", corpus, *flags, "--workers", 1, fault=f"{point}:{turn}", expect=None)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    webtext("forget", corpus, "--workers", 1)
+    assert bytes_of(corpus) == bytes_of(forgotten.path)
+    after = everything(corpus)
+    assert [trace for trace in TRACES if trace in after] == []
+    assert Corpus(corpus).status().fingerprint == forgotten.status().fingerprint
+    assert litter(corpus) == []
