@@ -25,7 +25,7 @@ class Plan:
     replay: tuple[Path, ...] = ()
     replay_index: Path | None = None
     segment_bytes: int = SEGMENT_BYTES
-    numbering: Numbering = Numbering()
+    numbering: Numbering = field(default_factory=Numbering)
     """The numbers of its segments."""
     deadline: float | None = None
     """Seconds since 1970 from which no link is begun."""
