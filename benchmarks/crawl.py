@@ -43,7 +43,9 @@ def speed(arguments: argparse.Namespace) -> None:
     found: dict[str, list[dict[str, float]]] = {}
     with tempfile.TemporaryDirectory(dir=arguments.folder) as scratch, served(arguments.warc) as port:
         urls = Path(scratch) / "urls"
-        addresses = [f"http://h{host}.example:{port}/{page}" for page in range(PAGES_A_HOST) for host in range(arguments.hosts)]
+        addresses = [
+            f"http://h{host}.example:{port}/{page}" for page in range(PAGES_A_HOST) for host in range(arguments.hosts)
+        ]
         urls.write_text("\n".join(addresses))
         ways = {
             "webtext": [sys.executable, __file__, "ours", str(urls)],
@@ -62,13 +64,15 @@ def speed(arguments: argparse.Namespace) -> None:
                 if figures["answers"] != len(addresses):
                     raise SystemExit(f"{way}: {figures['answers']} answers to {len(addresses)} requests")
                 found.setdefault(way, []).append(figures)
-    print(f"{len(addresses):,} pages of {arguments.hosts} hosts, {arguments.rounds} rounds; load {os.getloadavg()[0]:.1f}")
+    print(
+        f"{len(addresses):,} pages of {arguments.hosts} hosts, {arguments.rounds} rounds; load {os.getloadavg()[0]:.1f}"
+    )
     for way, rounds in found.items():
-        cpu = [round["answers"] / round["cpu"] for round in rounds]
+        cpu = [turn["answers"] / turn["cpu"] for turn in rounds]
         ratios = [one["cpu"] / own["cpu"] for one, own in zip(rounds, found.get("webtext", rounds), strict=True)]
         print(
             f"  {way:<28}{statistics.median(cpu):7.0f} pages/CPU s ({min(cpu):.0f} to {max(cpu):.0f})   "
-            f"wall {statistics.median(round['wall'] for round in rounds):5.1f} s   "
+            f"wall {statistics.median(turn['wall'] for turn in rounds):5.1f} s   "
             f"webtext is {statistics.median(ratios):.2f} x ({min(ratios):.2f} to {max(ratios):.2f})"
         )
 
@@ -91,7 +95,7 @@ def ours(arguments: argparse.Namespace) -> None:
         ledger.add_links(pa.table({"key": keys, "url": urls, "domain": ["example"] * len(urls)}))
     settings = CrawlSettings(delay=0.0, concurrency=100, contact="benchmark@example.org")
     plan = Plan(
-        pages=arguments.folder,
+        pages=arguments.folder.absolute(),
         settings=settings,
         parent=os.getppid(),
         allow_loopback={host_of(url): "127.0.0.1" for url in urls},

@@ -115,7 +115,9 @@ class Site(asyncio.Protocol):
             return b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n" % len(text) + text
         host = head.partition(b"\r\nhost:")[2].split(b"\r\n", 1)[0].strip().split(b":")[0]
         number = int(host[1:].split(b".")[0]) * 20 + int(target[1:])
-        chosen = self._packed if b"gzip" in head.partition(b"\r\naccept-encoding:")[2].split(b"\r\n")[0] else self._plain
+        chosen = (
+            self._packed if b"gzip" in head.partition(b"\r\naccept-encoding:")[2].split(b"\r\n")[0] else self._plain
+        )
         return chosen[number % len(chosen)]
 
 

@@ -83,7 +83,7 @@ class AnswerParser:
             rest = rest.lstrip(b"\r\n")  # RFC 9112, section 2.2
             end, skip = _end_of_head(rest)
             # Looked at before the end is there, too: whoever speaks no HTTP need not be waited for.
-            if not b"HTTP/".startswith(rest[:5].upper()) and not rest[:5].upper() == b"HTTP/":
+            if not b"HTTP/".startswith(rest[:5].upper()):
                 raise _invalid()
             if max(end, len(rest) if end < 0 else 0) > MAX_HEAD:
                 raise BrokenAnswer(Outcome.TOO_LARGE, f"more than {MAX_HEAD:,} bytes of headers")
@@ -264,11 +264,12 @@ class AnswerParser:
 
 def _end_of_head(data: bytes) -> tuple[int, int]:
     """Where the empty line begins, and how long the break is; -1 where it has not come."""
-    strict, bare = data.find(b"\r\n\r\n"), data.find(b"\n\n")
-    mixed = data.find(b"\n\r\n", 0, strict if strict >= 0 else len(data))
+    strict = data.find(b"\r\n\r\n")
+    limit = strict if strict >= 0 else len(data)
+    bare, mixed = data.find(b"\n\n", 0, limit), data.find(b"\n\r\n", 0, limit)
     found = [(place, skip) for place, skip in ((strict, 4), (bare, 2), (mixed, 3)) if place >= 0]
     return min(found, default=(-1, 0))
 
 
 def _invalid() -> BrokenAnswer:
-    return BrokenAnswer(Outcome.UNREACHABLE, "no valid answer")
+    return BrokenAnswer(Outcome.UNREACHABLE, "no valid answer (ParseError)")
