@@ -1,7 +1,7 @@
 """Joining the crawls of several machines: corpora of shards into one pages/, which is as if all had been crawled here.
 
 Segments are taken as hard links where the shard lies on the same disk (no byte is copied; a file with two names is
-never written to again), as copies elsewhere. Which segment of which shard has been taken is noted in the ledger, so that a
+never written to again), as copies elsewhere. Which segment of which shard has been taken is noted in the ledger: a
 merge goes on where it was, and can be repeated when the shards have grown.
 """
 
