@@ -39,7 +39,7 @@ from webtext.crawler.fetch.conditions import (
 )
 from webtext.crawler.fetch.hashing import heed, prefix_sha256, whole_sha256
 from webtext.crawler.fetch.ledger import PAGE, Ledger
-from webtext.crawler.fetch.ledger_file import LEDGER_NAME, at_rest, generation
+from webtext.crawler.fetch.ledger_file import LEDGER_NAME, at_rest, check_sqlite, generation
 from webtext.crawler.fetch.plan import Plan
 from webtext.crawler.fetch.replay_index import by_sha256, write_index
 from webtext.crawler.fetch.shards import WHOLE, Numbering, Shard
@@ -117,6 +117,7 @@ def make_pages(
         Interrupted: it was stopped.
         LossAlarm: as `StageRun.publish`; what was fetched is kept.
     """
+    check_sqlite()
     pages = run.folder
     warcs = {name: path.absolute() for name, path in by_sha256(replay, stop).items()}
     conditions = conditions_of(settings, list(warcs))
