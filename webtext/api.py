@@ -120,6 +120,7 @@ class Corpus(CorpusInspection):
             refetch: delete pages/ and fetch everything again.
         """
         with self._writing("crawl", settings, Stage.PAGES, raising=False) as wanted, needs("crawl"):
+            from webtext.crawler.fetch.contact import check_contact
             from webtext.crawler.fetch.crawl import check_conditions, make_pages, pages_inputs, pages_rules
 
             source = self._finished(Stage.LINKS)
@@ -131,6 +132,8 @@ class Corpus(CorpusInspection):
             previous = None if again else stage_manifest(self.path, Stage.PAGES)
             if not archives and previous is not None and previous.inputs["links"] == source.identity:
                 inputs = dict(previous.inputs)  # every link has its outcome, from wherever it came
+            elif not archives:
+                check_contact(wanted.crawl)
             run = self._begin(Stage.PAGES, wanted, pages_rules(wanted.crawl), inputs, settings, redo=again)
             if run.done:
                 return _nothing(run)
@@ -297,6 +300,10 @@ class Corpus(CorpusInspection):
         with needs("tokenize"):
             from webtext.pipelines.engines import choose_engine
             from webtext.tokenize.choosing import stated
+        if not replay and stage_manifest(self.path, Stage.PAGES) is None:
+            with needs("crawl"):
+                from webtext.crawler.fetch.contact import check_contact
+            check_contact(settings.crawl)
         stated(settings.tokenize, stage_manifest(self.path, Stage.SHARDS))
         choose_engine(settings.engine, None, self.path.absolute())
 

@@ -20,7 +20,7 @@ from webtext.crawler.fetch.ledger import Ledger
 from webtext.crawler.fetch.ledger_file import LEDGER_NAME, at_rest
 from webtext.crawler.reddit.urls import RULES as URL_RULES
 
-RULES = {"fetch": 2, **URL_RULES, **ADDRESS_RULES}
+RULES = {"fetch": 3, **URL_RULES, **ADDRESS_RULES}
 """Rises with any change of the rules that decide an outcome."""
 
 CONDITIONS = "conditions"

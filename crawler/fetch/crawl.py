@@ -33,6 +33,7 @@ from webtext.crawler.fetch.conditions import (
     note_of,
     pages_rules,
 )
+from webtext.crawler.fetch.contact import check_contact
 from webtext.crawler.fetch.hashing import heed, prefix_sha256, whole_sha256
 from webtext.crawler.fetch.ledger import PAGE, Ledger
 from webtext.crawler.fetch.ledger_file import LEDGER_NAME, at_rest, generation
@@ -89,8 +90,11 @@ def make_pages(
         ChangedSettings: what is in pages/ was fetched under other settings, rules or WARC files.
         DamagedFile: ledger, segment or a WARC file is damaged; the hint says what to do.
         Interrupted: it was stopped.
+        UsageError: the network is to be crawled, and nobody is named who can be reached about it.
         LossAlarm: as `StageRun.publish`; what was fetched is kept.
     """
+    if not replay:
+        check_contact(settings)
     pages = run.folder
     warcs = {name: path.absolute() for name, path in by_sha256(replay, stop).items()}
     conditions = conditions_of(settings, list(warcs))
@@ -145,7 +149,7 @@ def _prepare(
                 check_lengths(run.folder, ledger.segments())
         if anew:
             refetching.discard(run)
-            run.folder.mkdir()
+            run.folder.mkdir(exist_ok=True)
     with Ledger.writing(path) as ledger:
         ledger.begin_generation()
         ledger.set_meta(CONDITIONS, note_of(conditions))
