@@ -138,8 +138,9 @@ def build_corpus(folder: Path, web: DemoWeb, size: Size) -> tuple[Corpus, Mappin
     path = corpus.path
     show.command("init", path)
     # There is no flag for these: some hosts of the little web never answer, and one sends a page without an end.
-    store_values(path / CONFIG_NAME, "crawl", {"timeout": size.timeout, "max_bytes": size.max_bytes, "max_decoded": size.max_bytes})
-    show.note(f"{CONFIG_NAME}: crawl.timeout = {size.timeout:g}, crawl.max_bytes = crawl.max_decoded = {size.max_bytes}")
+    limits = {"timeout": size.timeout, "max_bytes": size.max_bytes, "max_decoded": size.max_bytes}
+    store_values(path / CONFIG_NAME, "crawl", limits)
+    show.note(f"{CONFIG_NAME}: " + ", ".join(f"crawl.{name} = {value}" for name, value in limits.items()))
     dump, reading_list = folder / DUMP_NAME, folder / LIST_NAME
     show.command("doctor", dump, "--workers", 1)
     for line in str(doctor(dump, workers=1)).splitlines():

@@ -1,7 +1,7 @@
 """/ai.txt, in which a site says what of it may train models (Spawning's proposal of 2023). Pure functions.
 
-The file is written like a robots.txt, but most of its rules name endings: "Disallow: *.txt" with "Disallow: *.html" means
-the texts of the site. Other files of that name (Markdown, front matter) hold no such rules and say nothing.
+The file is written like a robots.txt, but most of its rules name endings: "Disallow: *.txt" with "Disallow: *.html"
+means the texts of the site. Other files of that name (Markdown, front matter) hold no such rules and say nothing.
 """
 
 from __future__ import annotations

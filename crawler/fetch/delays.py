@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 
 from webtext.crawler.fetch.site_store import HostPace, SiteStore
 
@@ -122,8 +123,8 @@ class HostDelays:
             found.failures = 0
             wait = max(wait, min(_ASIDE_DELAYS * self._delay * 2**found.asides, _LONGEST_ASIDE))
             found.asides += 1
-        if failed:  # no answer began: the request may have come as late as now
-            found.next = max(found.next, now + wait)
+        # Where no answer began (`heard`), the request may have come as late as now.
+        found.next = max(found.next, now + wait if failed else now - latency_s + wait)
         if wait > max(self._delay, found.asks):
             self._keep(host, found)
         if len(self._hosts) >= self._sweep:
@@ -169,7 +170,7 @@ class HostTurns:
         self,
         delays: HostDelays,
         clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], object] = asyncio.sleep,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._delays = delays
         self._clock = clock
@@ -186,7 +187,7 @@ class HostTurns:
         try:
             async with lock:
                 while (seconds := self._delays.next_allowed(host) - self._clock()) > 0:
-                    await self._sleep(seconds)  # type: ignore[misc]
+                    await self._sleep(seconds)
                 yield
         finally:
             lock, users = self._locks[host]
@@ -202,8 +203,6 @@ def retry_after(value: str | None, now: float) -> float | None:
     Args:
         now: seconds since 1970.
     """
-    from email.utils import parsedate_to_datetime
-
     if value is None:
         return None
     value = value.strip()

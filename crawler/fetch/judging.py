@@ -53,9 +53,7 @@ def judge_address(url: str) -> Verdict | None:
     return None if reason is None else Verdict(Outcome.PRIVATE_ADDRESS, reason)
 
 
-def judge_headers(
-    status: int, headers: Headers, settings: CrawlSettings, terms: Terms | None = None
-) -> Verdict | None:
+def judge_headers(status: int, headers: Headers, settings: CrawlSettings, terms: Terms | None = None) -> Verdict | None:
     """What can be said before the body came; None where the body is wanted (or the answer is a redirect).
 
     Args:

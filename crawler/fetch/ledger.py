@@ -19,8 +19,9 @@ from webtext.corpus.errors import Balance, WebtextError
 from webtext.corpus.faults import fault_point
 from webtext.corpus.interrupts import Stop
 from webtext.corpus.schemas import signed_key, unsigned_key
-from webtext.crawler.fetch.ledger_content import PAGE, PAGES, LedgerContent
+from webtext.crawler.fetch.ledger_content import PAGE, PAGES
 from webtext.crawler.fetch.ledger_file import open_for_reading, open_for_writing, rest
+from webtext.crawler.fetch.ledger_join import LedgerJoin
 from webtext.crawler.fetch.records import ResponseRecords
 
 __all__ = ["PAGE", "PAGES", "Ended", "Ledger", "Link", "Placed"]
@@ -74,7 +75,7 @@ class Ended:
     hops: tuple[Placed, ...] = ()
 
 
-class Ledger(LedgerContent):
+class Ledger(LedgerJoin):
     """The ledger of one corpus."""
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:

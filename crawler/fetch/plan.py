@@ -25,12 +25,14 @@ class Plan:
     replay: tuple[Path, ...] = ()
     replay_index: Path | None = None
     segment_bytes: int = SEGMENT_BYTES
-    numbering: Numbering = Numbering()
+    numbering: Numbering = field(default_factory=Numbering)
     """The numbers of its segments."""
     deadline: float | None = None
     """Seconds since 1970 from which no link is begun."""
     sealed: Path | None = None
     """Where it lists the pages of each segment that it will not append to any more; None: nowhere."""
+    hosts: Path | None = None
+    """Where it remembers hosts (`site_store`), together with the others of its kind; None: nowhere."""
     allow_loopback: Mapping[str, str] = field(default_factory=dict)
     """Only for tests and the demo: host names that may lead to this machine, with the address. No flag reaches it."""
     clock: str = ""
@@ -49,6 +51,7 @@ class Plan:
             "numbering": dataclasses.asdict(self.numbering),
             "deadline": self.deadline,
             "sealed": None if self.sealed is None else str(self.sealed),
+            "hosts": None if self.hosts is None else str(self.hosts),
             "allow_loopback": dict(self.allow_loopback),
             "clock": self.clock,
         }
@@ -69,6 +72,7 @@ class Plan:
             numbering=Numbering(**value["numbering"]),
             deadline=value["deadline"],
             sealed=None if value["sealed"] is None else Path(value["sealed"]),
+            hosts=None if value["hosts"] is None else Path(value["hosts"]),
             allow_loopback=value["allow_loopback"],
             clock=value["clock"],
         )

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 STORE_NAME = "hosts.sqlite"
 
@@ -21,10 +22,11 @@ SECONDS = 24 * 3_600.0
 _VERSION = 1
 _BATCH = 100  # writes a transaction
 _TABLES = f"""
-CREATE TABLE files(url TEXT PRIMARY KEY, fetched REAL NOT NULL, outcome TEXT NOT NULL, detail TEXT NOT NULL,
-                   body BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE hosts(host TEXT PRIMARY KEY, delay REAL NOT NULL, until REAL NOT NULL) WITHOUT ROWID;
-CREATE INDEX files_by_age ON files(fetched);
+CREATE TABLE IF NOT EXISTS files(
+    url TEXT PRIMARY KEY, fetched REAL NOT NULL, outcome TEXT NOT NULL, detail TEXT NOT NULL, body BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS hosts(host TEXT PRIMARY KEY, delay REAL NOT NULL, until REAL NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS files_by_age ON files(fetched);
 PRAGMA user_version = {_VERSION};
 """
 
@@ -54,11 +56,11 @@ class HostPace:
 
 
 class SiteStore:
-    """The cache of one crawl process, which is its only user."""
+    """The cache, open in one crawl process; others may have it open, too: no transaction outlasts a call."""
 
     def __init__(self, connection: sqlite3.Connection, *, earlier: bool) -> None:
         self._db = connection
-        self._writes = 0
+        self._files: dict[str, SiteFile] = {}
         self.earlier = earlier
         """Whether it was there before: hosts may have been asked a moment ago."""
 
@@ -75,16 +77,13 @@ class SiteStore:
             store.expire(now)
             yield store
         finally:
-            with suppress(sqlite3.Error):
-                store.flush()
+            store.flush()
             store._db.close()
-            journal = path.with_name(f"{path.name}-journal")
-            with suppress(OSError):
-                if not journal.stat().st_size:  # SQLite leaves it where it held its lock for good
-                    journal.unlink()
 
     def file(self, url: str) -> SiteFile | None:
         """What is known of a file, however old."""
+        if url in self._files:
+            return self._files[url]
         row = self._one("SELECT fetched, outcome, detail, body FROM files WHERE url = ?", url)
         if row is None:
             return None
@@ -95,12 +94,9 @@ class SiteStore:
 
     def keep_file(self, file: SiteFile, *, now: bool = False) -> None:
         """Remember a file; `now` where a kill in the next moments must not lose it."""
-        body = zlib.compress(file.body, 1) if file.body else b""
-        self._write(
-            "INSERT OR REPLACE INTO files VALUES(?, ?, ?, ?, ?)",
-            (file.url, file.fetched, file.outcome, file.detail, body),
-            now=now,
-        )
+        self._files[file.url] = file
+        if now or len(self._files) >= _BATCH:
+            self.flush()
 
     def pace(self, host: str) -> HostPace | None:
         """How slowly a host is asked, None where nothing but the usual is known."""
@@ -109,34 +105,37 @@ class SiteStore:
 
     def keep_pace(self, host: str, pace: HostPace) -> None:
         """Remember a host that is asked more slowly than others, at once."""
-        self._write("INSERT OR REPLACE INTO hosts VALUES(?, ?, ?)", (host, pace.delay, pace.until), now=True)
+        self._write("INSERT OR REPLACE INTO hosts VALUES(?, ?, ?)", [(host, pace.delay, pace.until)])
 
     def expire(self, now: float) -> None:
         """Throw away files older than a day."""
-        self._write("DELETE FROM files WHERE fetched < ?", (now - SECONDS,), now=True)
+        self._write("DELETE FROM files WHERE fetched < ?", [(now - SECONDS,)])
 
     def flush(self) -> None:
-        """Commit what was written."""
-        if self._writes:
-            self._writes = 0
-            self._db.execute("COMMIT")
+        """Write what was kept."""
+        rows = [
+            (file.url, file.fetched, file.outcome, file.detail, zlib.compress(file.body, 1) if file.body else b"")
+            for file in self._files.values()
+        ]
+        self._files.clear()
+        if rows:
+            self._write("INSERT OR REPLACE INTO files VALUES(?, ?, ?, ?, ?)", rows)
 
-    def _one(self, select: str, *values: object) -> tuple[float, ...] | None:
+    def _one(self, select: str, *values: object) -> Any:
         try:
-            row: tuple[float, ...] | None = self._db.execute(select, values).fetchone()
+            return self._db.execute(select, values).fetchone()
         except sqlite3.DatabaseError:
             return None
-        return row
 
-    def _write(self, statement: str, values: tuple[object, ...], *, now: bool) -> None:
+    def _write(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
         # A full disk, above all: the crawl itself finds that out, and says so.
         with suppress(sqlite3.DatabaseError):
-            if not self._writes:
-                self._db.execute("BEGIN")
-            self._writes += 1
-            self._db.execute(statement, values)
-            if now or self._writes >= _BATCH:
-                self.flush()
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                self._db.executemany(statement, rows)
+                self._db.execute("COMMIT")
+            except sqlite3.DatabaseError:
+                self._db.execute("ROLLBACK")
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -144,11 +143,9 @@ def _connect(path: Path) -> sqlite3.Connection:
         db: sqlite3.Connection | None = None
         with suppress(sqlite3.Error):
             db = sqlite3.connect(place, timeout=5.0, isolation_level=None)
-            db.execute("PRAGMA locking_mode = EXCLUSIVE")
-            db.execute("PRAGMA journal_mode = TRUNCATE")
             db.execute("PRAGMA synchronous = OFF")
             if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                db.executescript(f"BEGIN; {_TABLES} COMMIT;")
+                db.executescript(f"BEGIN IMMEDIATE; {_TABLES} COMMIT;")
             if db.execute("PRAGMA user_version").fetchone()[0] == _VERSION:
                 db.execute("SELECT count(*) FROM files WHERE url = ''").fetchone()
                 return db

@@ -187,9 +187,9 @@ class Sites:
 
     async def _text(self, site: _Site, url: str) -> bytes:
         """A consent file; nothing where there is none, it cannot be had, or robots.txt keeps us from it."""
-        if self._settings.obey_robots and isinstance(site.rules, RobotsRules):
-            if not site.rules.decide(url, self._agent).allowed:
-                return b""
+        rules = site.rules
+        if self._settings.obey_robots and isinstance(rules, RobotsRules) and not rules.decide(url, self._agent).allowed:
+            return b""
         file = await self._file(url)
         if self._sites.get(origin_of(url)) is site:
             site.weight += _PARSED_FACTOR * len(file.body)

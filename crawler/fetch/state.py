@@ -1,4 +1,4 @@
-"""Where the ledger of a crawl under way lies: in its folder, or (`--state`) on a disk of this machine, with a link to it.
+"""Where the ledger of a crawl under way lies: in its folder, or (`--state`) on a disk of this machine, linked to.
 
 A finished crawl has it in its folder again, so that a corpus stays one folder that can be moved. The link
 `ledger.sqlite` is the truth: a file in the state's folder that no link leads to is what a dead process left.
@@ -7,7 +7,6 @@ A finished crawl has it in its folder again, so that a corpus stays one folder t
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from pathlib import Path
 
@@ -57,7 +56,7 @@ def check(folder: Path) -> None:
     path = folder / LEDGER_NAME
     if path.is_symlink() and not path.exists() and any(folder.glob("segment-*")):
         raise DamagedFile(
-            f"leads to {os.readlink(path)}, which is not there",
+            f"leads to {path.readlink()}, which is not there",
             where=path,
             hint=f"mount that disk or bring the file back; {REFETCH_HINT}",
         )
@@ -73,12 +72,18 @@ def bring_home(folder: Path) -> None:
         _remove(target)
 
 
-def remove(folder: Path) -> None:
-    """Delete the ledger of `folder`, wherever it lies."""
+def forsake(folder: Path) -> None:
+    """Delete the ledger of `folder` where it lies elsewhere."""
     path = folder / LEDGER_NAME
     if path.is_symlink():
         _remove(path.resolve())
-    _remove(path)
+        path.unlink()
+
+
+def remove(folder: Path) -> None:
+    """Delete the ledger of `folder`, wherever it lies."""
+    forsake(folder)
+    _remove(folder / LEDGER_NAME)
 
 
 def _name(folder: Path) -> str:

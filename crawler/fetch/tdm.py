@@ -1,8 +1,8 @@
-"""Reservations of text and data mining: the W3C's TDM Reservation Protocol (final report of 10 May 2024). Pure functions.
+"""Reservations of text and data mining: the W3C's TDM Reservation Protocol (report of 10 May 2024). Pure functions.
 
 Three places speak: /.well-known/tdmrep.json for the whole site, the header fields tdm-reservation and tdm-policy, and
-meta elements of these names. The protocol lets the nearer one take a reservation back; here any reservation counts: what
-the site reserves is not asked for, only to see whether the page itself says otherwise.
+meta elements of these names. The protocol lets the nearer one take a reservation back; here any reservation counts:
+what the site reserves is not asked for, only to see whether the page itself says otherwise.
 """
 
 from __future__ import annotations

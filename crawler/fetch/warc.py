@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -50,6 +50,7 @@ class Segments:
         about: Mapping[str, str],
         limit: int = SEGMENT_BYTES,
         numbering: Numbering | None = None,
+        closed: Collection[int] = (),
     ) -> None:
         """Cut every segment to its committed length, remove those of which nothing was committed.
 
@@ -57,6 +58,7 @@ class Segments:
             committed: number of the segment to bytes, as the ledger has them.
             about: what the warcinfo record says (software, robots, …).
             numbering: the numbers of new segments; 0, 1, 2 … by default.
+            closed: segments that nothing may be appended to.
 
         Raises:
             DamagedFile: a segment is missing or shorter than its committed length.
@@ -65,6 +67,7 @@ class Segments:
         self._about = about
         self._limit = limit
         self._numbering = numbering or Numbering()
+        self._closed = frozenset(closed)
         self._lengths = dict(committed)
         self._unsynced: set[int] = set()
         self._file: io.BufferedWriter | None = None
@@ -84,6 +87,11 @@ class Segments:
     def current(self) -> int:
         """The number of the segment that is appended to, or was last; -1 where there is none."""
         return self._number
+
+    @property
+    def size(self) -> int:
+        """Bytes of all segments together."""
+        return sum(self._lengths.values())
 
     def append(self, *members: bytes) -> tuple[int, int]:
         """Append records to the current segment; the number of the segment and the offset of the first.
@@ -125,7 +133,7 @@ class Segments:
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
-        if self._number < 0 or self._lengths[self._number] >= self._limit or _is_shared(self._path):
+        if self._number < 0 or self._lengths[self._number] >= self._limit or self._is_closed():
             self._number = self._numbering.after(self._number)
         path = self._path
         self._file = path.open("ab")
@@ -134,6 +142,9 @@ class Segments:
             info = self._warcinfo(path.name)
             self._file.write(info)
             self._lengths[self._number] = len(info)
+
+    def _is_closed(self) -> bool:
+        return self._number in self._closed or _is_shared(self._path)
 
     @property
     def _path(self) -> Path:

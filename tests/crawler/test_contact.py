@@ -58,7 +58,7 @@ def test_a_live_crawl_does_not_begin_without_and_asks_nobody(tmp_path: Path) -> 
     server = WildServer()
     with server.running():
         url = server.add("a.test", "/", b"<p>page")
-        with pytest.raises(UsageError, match="a crawl of the network needs crawl.contact"):
+        with pytest.raises(UsageError, match=r"a crawl of the network needs crawl\.contact"):
             crawl(tmp_path, [url], settings=replace(QUICK, contact=""), allow_loopback=server.hosts())
     assert not server.requests
     assert not (tmp_path / "pages").exists()

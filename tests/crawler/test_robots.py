@@ -251,7 +251,9 @@ def test_whose_groups_those_are_is_a_setting() -> None:
     robots_txt = {"http://a.example/robots.txt": AI_GROUPS}
     assert Server(robots_txt, replace(SETTINGS, ai_agents=())).verdict("http://a.example/x") is None
     assert Server(robots_txt, replace(SETTINGS, ai_agents=("CCBot",))).verdict("http://a.example/x") is None
-    found = Server(robots_txt, replace(SETTINGS, ai_agents=("gptbot",), obey_robots=False)).verdict("http://a.example/x")
+    found = Server(robots_txt, replace(SETTINGS, ai_agents=("gptbot",), obey_robots=False)).verdict(
+        "http://a.example/x"
+    )
     assert found is not None
     assert found.outcome is Outcome.OPT_OUT
 
@@ -276,7 +278,9 @@ def test_tdmrep_and_ai_txt_keep_pages_out() -> None:
         "http://a.example/.well-known/tdmrep.json": RESERVED,
         "http://b.example/ai.txt": b"User-Agent: *\nDisallow: *.html\n",
     }, FULL)  # fmt: skip
-    found = server.verdicts("http://a.example/news/1", "http://a.example/x", "http://b.example/y", "http://b.example/y.php")
+    found = server.verdicts(
+        "http://a.example/news/1", "http://a.example/x", "http://b.example/y", "http://b.example/y.php"
+    )
     assert found == [
         Verdict(Outcome.OPT_OUT, "tdm-reservation: 1, tdm-policy: https://a.example/p in tdmrep.json"), None,
         Verdict(Outcome.OPT_OUT, "ai.txt, line 2: Disallow: *.html"), None,
