@@ -136,6 +136,7 @@ class Corpus(CorpusInspection):
             refetch: delete pages/ and fetch everything again.
         """
         with self._writing("crawl", settings, Stage.PAGES, raising=False) as wanted, needs("crawl"):
+            from webtext.crawler.fetch.contact import check_contact
             from webtext.crawler.fetch.crawl import check_conditions, make_pages, pages_inputs, pages_rules
             from webtext.crawler.fetch.deadline import parse_deadline
             from webtext.crawler.fetch.shards import Shard
@@ -152,6 +153,8 @@ class Corpus(CorpusInspection):
             if not archives and previous is not None and previous.inputs["links"] == source.identity:
                 # Every link has its outcome, from wherever it came.
                 inputs = {**inputs, **{name: value for name, value in previous.inputs.items() if name != "shard"}}
+            elif not archives and (wanted.crawl.contact or previous is None):
+                check_contact(wanted.crawl)
             left = previous is not None and bool(previous.outcomes.get(Outcome.DEFERRED))
             run = self._begin(Stage.PAGES, wanted, pages_rules(wanted.crawl), inputs, settings, redo=again, resume=left)
             if run.done:
@@ -374,6 +377,10 @@ class Corpus(CorpusInspection):
         with needs("tokenize"):
             from webtext.pipelines.engines import choose_engine
             from webtext.tokenize.choosing import stated
+        if not replay and stage_manifest(self.path, Stage.PAGES) is None:
+            with needs("crawl"):
+                from webtext.crawler.fetch.contact import check_contact
+            check_contact(settings.crawl)
         stated(settings.tokenize, stage_manifest(self.path, Stage.SHARDS))
         choose_engine(settings.engine, None, self.path.absolute())
 

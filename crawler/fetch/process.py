@@ -14,6 +14,8 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -21,12 +23,14 @@ from typing import TYPE_CHECKING, Any
 from webtext.corpus.errors import Interrupted, WebtextError
 from webtext.corpus.files import read_json
 from webtext.corpus.processes import end_with_parent
+from webtext.crawler.fetch.contact import user_agent_of
 from webtext.crawler.fetch.figures import CrawlFigures, Rates, eta
 from webtext.crawler.fetch.ledger import PAGE, Ledger
 from webtext.crawler.fetch.ledger_file import LEDGER_NAME
 from webtext.crawler.fetch.plan import Plan
 from webtext.crawler.fetch.recorder import Recorder
 from webtext.crawler.fetch.sealing import Sealer
+from webtext.crawler.fetch.site_store import SiteStore
 from webtext.crawler.fetch.warc import Segments
 
 if TYPE_CHECKING:
@@ -58,7 +62,7 @@ def crawl(plan: Plan) -> int:
     from webtext.crawler.fetch.components import scrapy_settings
     from webtext.crawler.fetch.spider import LinkSpider
 
-    with Ledger.writing(plan.pages / LEDGER_NAME) as ledger:
+    with Ledger.writing(plan.pages / LEDGER_NAME) as ledger, _store(plan) as store:
         ledger.recover()
         committed = ledger.segments()
         sealer = None if plan.sealed is None else Sealer(plan.sealed, ledger, committed, plan.known)
@@ -77,7 +81,7 @@ def crawl(plan: Plan) -> int:
         process = AsyncCrawlerProcess(scrapy_settings(plan))
         # What servers do wrong (too much, too little, certificates) is told by outcomes, or is no matter of ours.
         logging.getLogger("scrapy.core.downloader").setLevel(logging.ERROR)
-        process.crawl(LinkSpider, plan=plan, ledger=ledger, recorder=recorder, report=report)
+        process.crawl(LinkSpider, plan=plan, ledger=ledger, recorder=recorder, report=report, store=store)
         (crawler,) = process.crawlers
         stopped = _stop_on_signals(crawler)
 
@@ -98,6 +102,16 @@ def crawl(plan: Plan) -> int:
         if failure is not None:
             raise failure
         return code()
+
+
+@contextmanager
+def _store(plan: Plan) -> Iterator[SiteStore | None]:
+    """What is known of hosts; a replay asks none, and must not answer by what another day's network said."""
+    if plan.hosts is None:
+        yield None
+    else:
+        with SiteStore.open(plan.hosts, time.time()) as store:
+            yield store
 
 
 class Teller:
@@ -138,7 +152,7 @@ def about(plan: Plan) -> dict[str, str]:
         "format": "WARC File Format 1.1",
         "conformsTo": "http://iipc.github.io/warc-specifications/specifications/warc-format/warc-1.1/",
         "robots": "obey" if plan.settings.obey_robots else "ignore",
-        "http-header-user-agent": plan.settings.user_agent,
+        "http-header-user-agent": user_agent_of(plan.settings),
         **({"operator": plan.settings.contact} if plan.settings.contact else {}),
     }
 
