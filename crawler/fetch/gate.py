@@ -27,7 +27,7 @@ class Source(Protocol):
 
     def take(self) -> Link | None: ...
 
-    def done(self, link: Link) -> None: ...
+    def done(self, link: Link, *, page: bool = False) -> None: ...
 
     def wait(self) -> float | None: ...
 
@@ -92,9 +92,9 @@ class Gate:
         self.look()
         return None if self.over or self.low else self._source.take()
 
-    def done(self, link: Link) -> None:
-        """A link has ended."""
-        self._source.done(link)
+    def done(self, link: Link, *, page: bool = False) -> None:
+        """A link has ended, as a page or not."""
+        self._source.done(link, page=page)
 
     def wait(self) -> float | None:
         """Seconds until `take` may give something again; None where only a `done` can change that."""
