@@ -131,9 +131,7 @@ def test_a_ledger_that_was_begun_on_a_disk_goes_on_on_a_network_and_back(
     assert at_rest(path)
 
 
-def test_where_locks_stay_on_one_machine_the_ledger_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_where_locks_stay_on_one_machine_the_ledger_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mount = Mount("/net", "nfs", frozenset({"nolock"}))
     monkeypatch.setattr(ledger_file, "mount_of", lambda _: mount)
     with pytest.raises(WebtextError, match=r"\(nfs\) whose locks.*\n.*--state FOLDER"), Ledger.writing(tmp_path / "l"):
