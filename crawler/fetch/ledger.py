@@ -139,9 +139,10 @@ class Ledger(LedgerJoin):
         return self._db.execute("UPDATE links SET state = 0 WHERE state = 1").rowcount
 
     def defer(self, detail: str) -> int:
-        """End every wanted link that has not ended as `deferred`; their number."""
+        """End every wanted link that was to be fetched and was not as `deferred`; their number."""
         return self._db.execute(
-            "UPDATE links SET state = 2, outcome = 'deferred', detail = ? WHERE state <> 2 AND wanted = 1", (detail,)
+            "UPDATE links SET state = 2, outcome = 'deferred', detail = ? WHERE state IN (0, 1) AND wanted = 1",
+            (detail,),
         ).rowcount
 
     def take_up(self) -> int:

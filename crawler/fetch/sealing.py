@@ -65,12 +65,20 @@ class Sealer:
                 continue
             last = result.hops[-1]
             records, hop = last.records, len(result.hops) - 1
-            self._rows[last.segment].append([
-                result.key, result.hops[0].records.url, records.url, result.final_key, segment_name(last.segment),
-                last.offset, len(records.response),
-                record_id(result.key, hop, records.url, records.payload_sha256), records.payload_sha256,
-                records.fetched,
-            ])  # fmt: skip
+            known: dict[str, Any] = {
+                "key": result.key,
+                "url": result.hops[0].records.url,
+                "final_url": records.url,
+                "final_key": result.final_key,
+                "segment": segment_name(last.segment),
+                "offset": last.offset,
+                "length": len(records.response),
+                "record_id": record_id(result.key, hop, records.url, records.payload_sha256),
+                "payload_sha256": records.payload_sha256,
+                "fetched": records.fetched,
+                "source": "crawl",
+            }
+            self._rows[last.segment].append([known[name] for name in PAGES.names])
 
 
 def _key(row: _Row) -> int:
