@@ -81,7 +81,7 @@ class Ledger(LedgerJoin):
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         super().__init__(connection)
         self.path = path
-        self.committed: Callable[[Sequence[Ended]], None] | None = None
+        self.committed: list[Callable[[Sequence[Ended]], None]] = []
         """Told of the results of each transaction, after it."""
 
     @classmethod
@@ -216,8 +216,8 @@ class Ledger(LedgerJoin):
                 ],
             )
             self._db.executemany("INSERT OR REPLACE INTO segments VALUES(?, ?)", list(grown.items()))
-        if self.committed is not None:
-            self.committed(results)
+        for told in self.committed:
+            told(results)
 
     def begin_generation(self) -> None:
         """A stage begins to change the ledger: what a manifest says of its bytes no longer holds."""

@@ -48,7 +48,7 @@ class Sealer:
                 for row in ledger.pages(number).to_pylist():
                     if row["offset"] >= self._known.get(number, 0):
                         self._rows[number].append([row[name] for name in PAGES.names])
-        ledger.committed = self._note
+        ledger.committed.append(self._note)
 
     def look(self, current: int) -> None:
         """Write the lists of all segments but `current`; everything in them is committed."""

@@ -20,6 +20,7 @@ from webtext.crawler.fetch.dispatcher import Dispatcher
 from webtext.crawler.fetch.feeder import Feeder
 from webtext.crawler.fetch.gate import Gate, free_bytes
 from webtext.crawler.fetch.handler import ENOUGH, SENT
+from webtext.crawler.fetch.host_watch import HostWatch
 from webtext.crawler.fetch.judging import (
     REDIRECTS,
     Refused,
@@ -63,8 +64,11 @@ class LinkSpider(scrapy.Spider):  # type: ignore[misc]
         )
         # The ledger may lie on another disk than the pages.
         disks = [plan.pages, ledger.path.resolve().parent]
+        self.hosts = HostWatch(ledger.backlog())
+        ledger.committed.append(self.hosts.committed)
         self.gate = Gate(
             feeder,
+            watch=self.hosts,
             free=lambda: free_bytes(disks),
             floor=plan.settings.min_free,
             patience=plan.settings.disk_patience,
