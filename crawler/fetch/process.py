@@ -67,8 +67,7 @@ def crawl(plan: Plan) -> int:
         ledger.recover()
         committed = ledger.segments()
         sealer = None if plan.sealed is None else Sealer(plan.sealed, ledger, committed, plan.known)
-        taken = {entry[0] for entries in ledger.taken().values() for entry in entries.values()}
-        segments = Segments(plan.pages, committed, about(plan), plan.segment_bytes, plan.numbering, taken)
+        segments = Segments(plan.pages, committed, about(plan), plan.segment_bytes, plan.numbering, ledger.closed())
         recorder = Recorder(ledger, segments)
         teller = Teller(recorder, segments)
 
