@@ -33,7 +33,7 @@ from webtext.crawler.fetch.ledger import Ledger
 from webtext.crawler.fetch.ledger_file import LEDGER_NAME
 from webtext.crawler.fetch.shards import WHOLE, Shard
 from webtext.crawler.fetch.verify import check_ledger
-from webtext.crawler.fetch.warc import segment_name
+from webtext.crawler.fetch.warc import segment_name, segment_number
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ def _take_segments(
     linked = copied = 0
     places: _Places = {}
     for name, entry in sorted(manifest.run["segments"].items()):
-        number = int(name.removeprefix("segment-").removesuffix(".warc.gz"))
+        number = segment_number(name)
         source, length, sha256 = path / Stage.PAGES / name, int(entry["length"]), str(entry["sha256"])
         before = ours.get(str(number))
         if before is not None and before[1:] != (length, sha256) and _sha256(source, before[1], stop) != before[2]:

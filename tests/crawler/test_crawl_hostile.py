@@ -77,7 +77,7 @@ ANSWERS: dict[str, tuple[Answer, tuple[str, ...]]] = {
     "endless fields": (endlessly(HTML, b"X-A: " + b"x" * 1_000 + b"\r\n"), ("too-large", "unreachable")),
     "endless field": (endlessly(HTML + b"X-A: ", b"x" * 4_096), ("too-large", "unreachable")),
     "endless status": (endlessly(b"HTTP/1.1 200 ", b"O" * 4_096), ("too-large", "unreachable")),
-    "endless interim": (endlessly(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100), ("timeout", "too-large", "unreachable")),
+    "endless interim": (endlessly(b"", b"HTTP/1.1 100 X\r\n\r\n" * 100), ("timeout", "too-large", "unreachable")),
     "endless trailers": (endlessly(CHUNKED + b"0\r\n", b"X-A: x\r\n" * 500), ("unreachable", "too-large")),
     "trickling body": (endlessly(HTML + b"Content-Length: 100000\r\n\r\n", b"<", 0.1), ("timeout",)),
     "trickling head": (endlessly(HTML, b"X", 0.1), ("timeout",)),
@@ -135,7 +135,8 @@ def harm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harm]:
     capture = tmp_path_factory.mktemp("shown") / "terminal"
     with server.running():
         urls = {
-            name: server.add(f"h{number}.test", "/", answer) for number, (name, (answer, _)) in enumerate(ANSWERS.items())
+            name: server.add(f"h{number}.test", "/", answer)
+            for number, (name, (answer, _)) in enumerate(ANSWERS.items())
         }
         server.add("rules.test", "/robots.txt", says(f"User-agent: *\nDisallow: /{ESCAPES}x\n".encode()))
         urls["rule"] = server.add("rules.test", f"/{'%1B'}x", PAGE)

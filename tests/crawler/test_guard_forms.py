@@ -34,7 +34,8 @@ LITERALS = [
     "[::ffff:a9fe:a9fe]", "169.254.170.2", "100.100.100.200", "168.63.129.16", "192.0.0.192", "[fd00:ec2::254]",
     "metadata.google.internal", "metadata.google.internal.",
     # multicast, broadcast, documentation, benchmarks, reserved
-    "224.0.0.1", "239.255.255.250", "255.255.255.255", "240.0.0.1", "[ff02::1]", "[ff0e::1]", "192.0.2.1", "198.51.100.7",
+    "224.0.0.1", "239.255.255.250", "255.255.255.255", "240.0.0.1", "[ff02::1]", "[ff0e::1]", "192.0.2.1",
+    "198.51.100.7",
     "203.0.113.9", "198.18.0.1", "192.88.99.1", "[2001:db8::1]", "[3fff::1]", "[100::1]", "[2001:2::1]", "[5f00::1]",
     # names of the machine and the local network
     "localhost", "LOCALHOST", "localhost.", "a.localhost", "printer.local", "db.internal", "router.home.arpa",
@@ -83,7 +84,9 @@ def redirect(location: str, start: str = "http://a.example/x") -> str | Verdict:
 
 
 @pytest.mark.parametrize("form", REDIRECTS)
-@pytest.mark.parametrize("host", ["127.0.0.1", "0x7f.1", "[::ffff:7f00:1]", "169.254.169.254", "localhost", "\uff11\uff10.1"])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "0x7f.1", "[::ffff:7f00:1]", "169.254.169.254", "localhost", "\uff11\uff10.1"]
+)
 def test_a_redirect_to_one_ends_there(form: str, host: str) -> None:
     target = redirect(form.format(host))
     if isinstance(target, str):  # it is a URL: then it is refused, unless it stays on its own public host
