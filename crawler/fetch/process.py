@@ -31,6 +31,7 @@ from webtext.crawler.fetch.plan import Plan
 from webtext.crawler.fetch.recorder import Recorder
 from webtext.crawler.fetch.sealing import Sealer
 from webtext.crawler.fetch.site_store import SiteStore
+from webtext.crawler.fetch.sockets import seal_sockets
 from webtext.crawler.fetch.warc import Segments
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def main(arguments: list[str]) -> int:
     """Run the crawl that the plan describes; 0 when no link is left, `STOPPED` after a stop, 1 with an error."""
     plan = Plan.from_json(read_json(Path(arguments[0])))
     end_with_parent(plan.parent)
+    seal_sockets(plan.allow_loopback)
     try:
         return crawl(plan)
     except WebtextError as error:
@@ -63,7 +65,7 @@ def crawl(plan: Plan) -> int:
     from webtext.crawler.fetch.components import scrapy_settings
     from webtext.crawler.fetch.spider import LinkSpider
 
-    with Ledger.writing(plan.pages / LEDGER_NAME) as ledger, _store(plan) as store:
+    with Ledger.writing(plan.pages / LEDGER_NAME) as ledger, open_store(plan) as store:
         ledger.recover()
         committed = ledger.segments()
         sealer = None if plan.sealed is None else Sealer(plan.sealed, ledger, committed, plan.known)
@@ -105,7 +107,7 @@ def crawl(plan: Plan) -> int:
 
 
 @contextmanager
-def _store(plan: Plan) -> Iterator[SiteStore | None]:
+def open_store(plan: Plan) -> Iterator[SiteStore | None]:
     """What is known of hosts; a replay asks none, and must not answer by what another day's network said."""
     if plan.hosts is None:
         yield None

@@ -13,7 +13,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from webtext.corpus.config import CrawlSettings
 from webtext.corpus.outcomes import Outcome
@@ -23,7 +23,7 @@ from webtext.crawler.fetch.judging import Verdict
 from webtext.crawler.fetch.printable import printable
 from webtext.crawler.fetch.robots_rules import Decision, Group, RobotsRules, decide_for_any, parse_robots
 from webtext.crawler.fetch.site_files import NONE, Ask, load_file
-from webtext.crawler.fetch.site_store import SECONDS, SiteFile, SiteStore
+from webtext.crawler.fetch.site_store import SECONDS, SiteFile
 from webtext.crawler.fetch.tdm import TDMREP, TdmRule, parse_tdmrep, tdmrep_reservation
 from webtext.crawler.reddit.urls import host_of
 
@@ -40,6 +40,16 @@ _ENTRY_BYTES = 2_000
 _PARSED_FACTOR = 8  # memory of parsed rules to bytes of text
 
 Rules: TypeAlias = "RobotsRules | Verdict"
+
+
+class Files(Protocol):
+    """Where files of sites are kept: `SiteStore`, or something like it."""
+
+    def file(self, url: str) -> SiteFile | None:
+        """What is known of a file, however old."""
+
+    def keep_file(self, file: SiteFile, *, now: bool = False) -> None:
+        """Remember a file; `now` where a kill in the next moments must not lose it."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +88,7 @@ class Sites:
         settings: CrawlSettings,
         ask: Ask,
         *,
-        store: SiteStore | None = None,
+        store: Files | None = None,
         clock: Callable[[], float] = time.time,
         learned: Callable[[str, float], None] | None = None,
     ) -> None:
@@ -92,6 +102,19 @@ class Sites:
         self._weight = 0
         self._pending: dict[tuple[str, str], asyncio.Task[_Site]] = {}
         self._reads_robots = settings.obey_robots or bool(settings.ai_agents)
+
+    async def files(self, url: str) -> dict[str, SiteFile]:
+        """What came of the site's files for a normalised URL, by path: robots.txt, and those of consent where they are
+        asked for."""
+        origin = origin_of(url)
+        site = await self._site(url)
+        found = {ROBOTS_TXT: await self._file(f"{origin}{ROBOTS_TXT}")} if self._reads_robots else {}
+        if not isinstance(await self.judge(url), Verdict) or site.consent_known:
+            wanted = ((TDMREP, self._settings.tdm), (AI_TXT, self._settings.ai_txt))
+            for name, asked in wanted:
+                if asked and self._may_read(site, f"{origin}{name}"):
+                    found[name] = await self._file(f"{origin}{name}")
+        return found
 
     async def judge(self, url: str) -> Permission | Verdict:
         """Whether a normalised URL may be asked for; otherwise the outcome, with the rule and its source."""
@@ -187,14 +210,19 @@ class Sites:
 
     async def _text(self, site: _Site, url: str) -> bytes:
         """A consent file; nothing where there is none, it cannot be had, or robots.txt keeps us from it."""
-        rules = site.rules
-        if self._settings.obey_robots and isinstance(rules, RobotsRules) and not rules.decide(url, self._agent).allowed:
+        if not self._may_read(site, url):
             return b""
         file = await self._file(url)
         if self._sites.get(origin_of(url)) is site:
             site.weight += _PARSED_FACTOR * len(file.body)
             self._grow(_PARSED_FACTOR * len(file.body))
         return file.body
+
+    def _may_read(self, site: _Site, url: str) -> bool:
+        rules = site.rules
+        if not self._settings.obey_robots or not isinstance(rules, RobotsRules):
+            return True
+        return rules.decide(url, self._agent).allowed
 
     async def _file(self, url: str) -> SiteFile:
         known = None if self._store is None else self._store.file(url)

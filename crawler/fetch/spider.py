@@ -45,6 +45,8 @@ from webtext.crawler.fetch.sites import ROBOTS, Sites
 from webtext.crawler.fetch.wire import BrokenAnswer
 from webtext.crawler.reddit.urls import host_of, key_of_normalised
 
+GIVEN_UP = Verdict(Outcome.UNREACHABLE, "the host kept failing, also after it was left alone for a while")
+
 RETRIED = frozenset({Outcome.UNREACHABLE, Outcome.TIMEOUT})
 """Failures that may pass: these are tried again."""
 
@@ -146,7 +148,10 @@ class LinkSpider(scrapy.Spider):  # type: ignore[misc]
     async def _ask(self, url: str, *, robots: bool = False) -> tuple[StoredResponse | Verdict, bytes | None]:
         """An answer or a verdict, after retries; and the request that was sent."""
         tries = 1 if self._replayed else 1 + self.plan.settings.retries
+        stale = False
         while True:
+            if not self._replayed and self._delays.given_up(host_of(url)):
+                return GIVEN_UP, None
             tries -= 1
             try:
                 stored, sent = await self._ask_in_turn(url, robots=robots)
@@ -154,10 +159,14 @@ class LinkSpider(scrapy.Spider):  # type: ignore[misc]
                 return error.verdict, None
             except BrokenAnswer as error:
                 verdict = error.verdict
+                if error.stale and not stale:
+                    stale = True
+                    tries += 1
+                    continue
                 if not tries or verdict.outcome not in RETRIED:
                     return verdict, None
                 continue
-            if not tries or stored.status < 500:
+            if not tries or (stored.status < 500 and stored.status != 429):
                 return stored, sent
 
     async def _ask_in_turn(self, url: str, *, robots: bool) -> tuple[StoredResponse, bytes | None]:
@@ -171,6 +180,12 @@ class LinkSpider(scrapy.Spider):  # type: ignore[misc]
                 stored, sent = await self._ask_once(url, robots=robots)
             except Refused:
                 raise  # nothing was sent
+            except BrokenAnswer as error:
+                if error.stale:
+                    self._delays.heard(host)
+                elif error.verdict.outcome is not Outcome.PRIVATE_ADDRESS:
+                    self._delays.answered(host, time.monotonic() - begun, 0, None)
+                raise
             except Exception:
                 self._delays.answered(host, time.monotonic() - begun, 0, None)
                 raise
