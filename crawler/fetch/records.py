@@ -52,6 +52,8 @@ class ResponseRecords:
     payload_sha256: str
     response: bytes
     request: bytes | None
+    metadata: bytes | None = None
+    """What was said of the page's use, as it stood when it was fetched (`evidence`)."""
 
 
 def record_id(key: int, hop: int, url: str, payload_sha256: str, role: str = "response") -> str:
