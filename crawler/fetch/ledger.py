@@ -28,6 +28,7 @@ __all__ = ["PAGE", "PAGES", "Ended", "Ledger", "Link", "Placed"]
 
 VERSION = 1
 
+_CLAIMED = 256  # keys a statement; SQLite takes 999 of old
 _LOOKS = 100_000  # SQLite's instructions between two looks at the stop: about a millisecond
 
 # state: 0 pending, 1 claimed, 2 done. wanted: named by the current links/ (a link may leave it; its page stays).
@@ -81,7 +82,7 @@ class Ledger(LedgerJoin):
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         super().__init__(connection)
         self.path = path
-        self.committed: Callable[[Sequence[Ended]], None] | None = None
+        self.committed: list[Callable[[Sequence[Ended]], None]] = []
         """Told of the results of each transaction, after it."""
 
     @classmethod
@@ -139,9 +140,10 @@ class Ledger(LedgerJoin):
         return self._db.execute("UPDATE links SET state = 0 WHERE state = 1").rowcount
 
     def defer(self, detail: str) -> int:
-        """End every wanted link that has not ended as `deferred`; their number."""
+        """End every wanted link that was to be fetched and was not as `deferred`; their number."""
         return self._db.execute(
-            "UPDATE links SET state = 2, outcome = 'deferred', detail = ? WHERE state <> 2 AND wanted = 1", (detail,)
+            "UPDATE links SET state = 2, outcome = 'deferred', detail = ? WHERE state IN (0, 1) AND wanted = 1",
+            (detail,),
         ).rowcount
 
     def take_up(self) -> int:
@@ -190,6 +192,27 @@ class Ledger(LedgerJoin):
             fault_point("crawl.claimed")
         return [Link(unsigned_key(key), url) for key, url in rows]
 
+    def waiting(self) -> Iterator[tuple[int, str]]:
+        """Key (as it is stored: signed) and address of each pending link, in one pass."""
+        yield from self._db.execute("SELECT key, url FROM links WHERE state = 0 AND wanted = 1")
+
+    def claim_keys(self, keys: Sequence[int]) -> list[Link]:
+        """Take these links (keys as `waiting` gives them), as far as they are pending; in no order."""
+        rows: list[tuple[int, str]] = []
+        for start in range(0, len(keys), _CLAIMED):
+            some = list(keys[start : start + _CLAIMED])
+            # Few different statements: SQLite's are kept ready.
+            marks = 1 << (len(some) - 1).bit_length()
+            some += some[-1:] * (marks - len(some))
+            rows += self._db.execute(
+                f"UPDATE links SET state = 1 WHERE key IN ({','.join('?' * marks)}) AND state = 0 AND wanted = 1 "
+                "RETURNING key, url",
+                some,
+            ).fetchall()
+        if rows:
+            fault_point("crawl.claimed")
+        return [Link(unsigned_key(key), url) for key, url in rows]
+
     def commit(self, results: Sequence[Ended], grown: Mapping[int, int]) -> None:
         """Make these outcomes final, and the segments' lengths with them: one transaction, after the segments' fsync.
 
@@ -215,8 +238,8 @@ class Ledger(LedgerJoin):
                 ],
             )
             self._db.executemany("INSERT OR REPLACE INTO segments VALUES(?, ?)", list(grown.items()))
-        if self.committed is not None:
-            self.committed(results)
+        for told in self.committed:
+            told(results)
 
     def begin_generation(self) -> None:
         """A stage begins to change the ledger: what a manifest says of its bytes no longer holds."""

@@ -24,7 +24,7 @@ from webtext.corpus.errors import Interrupted, WebtextError
 from webtext.corpus.files import read_json
 from webtext.corpus.processes import end_with_parent
 from webtext.crawler.fetch.contact import user_agent_of
-from webtext.crawler.fetch.figures import CrawlFigures, Rates, eta
+from webtext.crawler.fetch.figures import CrawlFigures, HostFigure, Rates, eta
 from webtext.crawler.fetch.ledger import PAGE, Ledger
 from webtext.crawler.fetch.ledger_file import LEDGER_NAME
 from webtext.crawler.fetch.plan import Plan
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 STOPPED = 130
 """Exit code after a clean stop with links left to do."""
 
+_RANKED_A_SECOND = 100_000  # hosts: ranking a million takes 0.1 s, and is not done more often than each 10
 _CLOSING_SECONDS = 8.0  # for connections and look-ups to end, once everything is committed
 
 
@@ -68,8 +69,7 @@ def crawl(plan: Plan) -> int:
         ledger.recover()
         committed = ledger.segments()
         sealer = None if plan.sealed is None else Sealer(plan.sealed, ledger, committed, plan.known)
-        taken = {entry[0] for entries in ledger.taken().values() for entry in entries.values()}
-        segments = Segments(plan.pages, committed, about(plan), plan.segment_bytes, plan.numbering, taken)
+        segments = Segments(plan.pages, committed, about(plan), plan.segment_bytes, plan.numbering, ledger.closed())
         recorder = Recorder(ledger, segments)
         teller = Teller(recorder, segments)
 
@@ -125,12 +125,18 @@ class Teller:
         self._pages = recorder.outcomes[PAGE]
         self._bytes = segments.size
         self._rates = Rates()
+        self._hosts: dict[str, list[HostFigure]] = {"busiest": [], "slowest": [], "bounding": []}
+        self._ranked = float("-inf")
 
     def message(self, spider: LinkSpider | None) -> dict[str, Any]:
         """The line to tell now; `spider` is None before the crawl has begun."""
         recorder = self._recorder
         pages, size = recorder.outcomes[PAGE] - self._pages, self._segments.size - self._bytes
         ended, pages_rate, bytes_rate = self._rates.at(time.monotonic(), recorder.done, pages, size)
+        now = time.monotonic()
+        if spider is not None and now - self._ranked >= len(spider.hosts) / _RANKED_A_SECOND:
+            self._ranked = now
+            self._hosts = spider.hosts.figures()
         figures = CrawlFigures(
             done=recorder.done,
             total=recorder.total,
@@ -139,7 +145,10 @@ class Teller:
             pages_per_second=round(pages_rate, 2),
             bytes_per_second=round(bytes_rate, 2),
             outcomes=dict(sorted(recorder.outcomes.items())),
-            eta_seconds=eta(recorder.total - recorder.done, ended, ()),
+            busiest=self._hosts["busiest"],
+            slowest=self._hosts["slowest"],
+            bounding=self._hosts["bounding"],
+            eta_seconds=eta(recorder.total - recorder.done, ended, self._hosts["bounding"]),
         )
         gate = None if spider is None else spider.gate
         return {"figures": figures.to_json(), "low": gate is not None and gate.low}

@@ -25,6 +25,7 @@ from webtext.crawler.fetch.evidence import with_evidence
 from webtext.crawler.fetch.feeder import Feeder
 from webtext.crawler.fetch.gate import Gate, free_bytes
 from webtext.crawler.fetch.handler import ENOUGH, SENT
+from webtext.crawler.fetch.hosts import Hosts
 from webtext.crawler.fetch.judging import (
     REDIRECTS,
     Refused,
@@ -50,6 +51,7 @@ RETRIED = frozenset({Outcome.UNREACHABLE, Outcome.TIMEOUT})
 """Failures that may pass: these are tried again."""
 
 _SHORT_BODY = 1 << 16
+_FIRST_PACE = 0.1  # seconds a link of a host that was never asked, where no delay is kept
 
 
 class LinkSpider(scrapy.Spider):  # type: ignore[misc]
@@ -75,9 +77,11 @@ class LinkSpider(scrapy.Spider):  # type: ignore[misc]
         self._turns = None if self._replayed else HostTurns(self._delays)
         learned = None if self._replayed else self._delays.learned
         self.sites = Sites(plan.settings, self.ask_site, store=store, learned=learned)
+        self.hosts = Hosts(ledger.waiting(), 0.0 if self._replayed else max(plan.settings.delay, _FIRST_PACE))
         feeder = Feeder(
-            ledger.claim,
-            delay=0.0 if self._replayed else plan.settings.delay,
+            self.hosts,
+            ledger.claim_keys,
+            next_allowed=self._delays.next_allowed,
             one_a_host=not self._replayed,
             clock=time.monotonic,
         )
