@@ -43,7 +43,7 @@ class Links:
         self.left -= 1
         return Link(self.left, f"http://a.example/{self.left}")
 
-    def done(self, link: Link) -> None:
+    def done(self, link: Link, *, page: bool = True) -> None:
         self.ended += 1
 
     def wait(self) -> float | None:
