@@ -173,7 +173,7 @@ def go_on(corpus: Path, urls: list[str], server: WildServer, settings: CrawlSett
 
 
 def pages_asked(server: WildServer) -> int:
-    return sum(count for name, count in server.requests.items() if not name.endswith("/robots.txt"))
+    return sum(server.requests[f"{host}{path}"] for host, path in server.answers)
 
 
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
