@@ -6,6 +6,7 @@ not. Not here: what speaks before a page is asked for (`webtext.crawler.fetch.si
 
 from __future__ import annotations
 
+import functools
 import html
 import re
 from collections.abc import Sequence
@@ -41,6 +42,11 @@ class Terms:
     words: frozenset[str]
     names: frozenset[str]
     tdm: bool
+
+    @functools.cached_property
+    def sought(self) -> tuple[bytes, ...]:
+        """What a meta element must hold, in lower case, to speak of consent."""
+        return tuple(name.encode() for name in ("robots", RESERVATION, POLICY, *sorted(self.names)) if name)
 
     def first(self, text: str) -> str | None:
         """The first word of a list that keeps a page out. `none` is noindex and nofollow in one word."""
@@ -100,6 +106,9 @@ def metas_of(page: bytes, terms: Terms) -> list[tuple[str, str]]:
         head = head.replace(b"\0", b"")
     metas: list[tuple[str, str]] = []
     for meta in _META.finditer(_without_comments(head)):
+        lowered = meta[1].lower()
+        if not any(name in lowered for name in terms.sought):
+            continue  # a page has 17 meta elements: most need no parsing
         found = {name.lower(): next((v for v in values if v), b"") for name, *values in _ATTRIBUTE.findall(meta[1])}
         name = found.get(b"name", b"").decode("latin-1").strip().lower()
         if name in ("robots", RESERVATION, POLICY) or name in terms.names:
