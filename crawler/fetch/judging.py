@@ -74,6 +74,8 @@ def judge_page(stored: StoredResponse, settings: CrawlSettings) -> Verdict | Non
     verdict = judge_headers(stored.status, stored.headers, settings)
     if verdict is not None:
         return verdict
+    if stored.truncated:
+        return judge_truncated(stored.truncated)
     if len(stored.body) > settings.max_bytes:
         return _too_large(settings, "as sent")
     try:
@@ -88,6 +90,12 @@ def judge_page(stored: StoredResponse, settings: CrawlSettings) -> Verdict | Non
         return Verdict(Outcome.CONTENT_TYPE, "no Content-Type, and binary data")
     rule = meta_opt_out(page, settings.opt_out, product_token(settings.user_agent))
     return None if rule is None else Verdict(Outcome.OPT_OUT, f"{rule} in meta robots")
+
+
+def judge_truncated(reason: str) -> Verdict:
+    """What a body that its record says is not whole (WARC-Truncated; WARC/1.1, section 5.13) means for its link."""
+    outcome = {"length": Outcome.TOO_LARGE, "time": Outcome.TIMEOUT}.get(reason, Outcome.UNREACHABLE)
+    return Verdict(outcome, f"only the beginning was recorded (WARC-Truncated: {reason})")
 
 
 def next_address(stored: StoredResponse, seen: Collection[str], limit: int) -> str | Verdict:

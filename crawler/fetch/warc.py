@@ -10,6 +10,7 @@ import contextlib
 import io
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -179,7 +180,9 @@ def response_of(raw: RawRecord) -> StoredResponse:
     fields = raw.fields
     if fields.get("warc-type") != "response":
         raise ValueError(f"the record is a {fields.get('warc-type')}")
-    return parse_response(target_of(fields), raw.block, parse_warc_time(fields.get("warc-date", "")))
+    stored = parse_response(target_of(fields), raw.block, parse_warc_time(fields.get("warc-date", "")))
+    cut = fields.get("warc-truncated", "").strip().lower()
+    return replace(stored, truncated=cut) if cut else stored
 
 
 def target_of(fields: Mapping[str, str]) -> str:

@@ -1,0 +1,202 @@
+"""The Scrapy spider of a pass over the archives: makes their requests one at a time, and brings every end to disk.
+
+As the crawl's spider it asks Scrapy's engine for one answer after another; the address guard stands before each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import scrapy
+
+from webtext.corpus.config import ArchivesSettings
+from webtext.corpus.faults import fault_point
+from webtext.crawler.fetch.archives.asking import Ask, CommonCrawl, Wayback, sleep
+from webtext.crawler.fetch.archives.dead_links import DeadLink, DeadLinks, Found, Missed, Ruled
+from webtext.crawler.fetch.archives.orders import ARCHIVES, COMMON_CRAWL
+from webtext.crawler.fetch.archives.pace import Pace, PutAside, Spent
+from webtext.crawler.fetch.archives.taking import Taken, Taker
+from webtext.crawler.fetch.failures import verdict_of
+from webtext.crawler.fetch.judging import Refused, Verdict
+from webtext.crawler.fetch.ledger import Ledger, Placed
+from webtext.crawler.fetch.plan import Plan
+from webtext.crawler.fetch.records import StoredResponse
+from webtext.crawler.fetch.robots import ROBOTS, RobotsCache
+from webtext.crawler.fetch.warc import Segments
+from webtext.crawler.reddit.urls import host_of
+
+ASIDE = "archives.aside"
+"""The ledger's note of the archives that are left alone: {name: [until (seconds since 1970), why]}."""
+
+_LINKS = 500  # taken from the ledger at once
+_COMMIT = 100  # ends a transaction
+_COMMIT_SECONDS = 1.0
+
+
+class ArchiveSpider(scrapy.Spider):  # type: ignore[misc]
+    """Every link that waits for an archive, until none is left that may be asked for."""
+
+    name = "webtext-archives"
+
+    def __init__(
+        self, plan: Plan, archives: ArchivesSettings, ledger: Ledger, links: DeadLinks, segments: Segments,
+        report: Callable[[Mapping[str, int]], None],
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.plan = plan
+        self.failure: BaseException | None = None
+        self.outcomes: Counter[str] = Counter()
+        self._archives = archives
+        self._ledger = ledger
+        self._links = links
+        self._segments = segments
+        self._report = report
+        self._ends: list[Found | Missed | Ruled] = []
+        self._committed_at = time.monotonic()
+        self._task: asyncio.Task[None] | None = None
+        self._working = dict.fromkeys(ARCHIVES, True)
+        self._robots = RobotsCache(plan.settings, self._ask_robots)
+
+    @property
+    def settings_of_crawl(self) -> Any:
+        """[crawl], for the components."""
+        return self.plan.settings
+
+    async def start(self) -> AsyncIterator[Any]:
+        """Scrapy's entry: runs the whole pass and yields no request."""
+        try:
+            self._task = asyncio.ensure_future(self._run())
+            await self._task
+        except asyncio.CancelledError:
+            pass  # what has ended is committed, the rest waits as before
+        except BaseException as error:  # noqa: BLE001  (carried to the process, which tells it to the user)
+            self.failure = error
+        nothing: tuple[Any, ...] = ()
+        for request in nothing:
+            yield request
+
+    def stop(self) -> None:
+        """Ask for nothing more; what has ended is committed."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _run(self) -> None:
+        serving = [asyncio.ensure_future(self._serve(source)) for source in ARCHIVES]
+        try:
+            await asyncio.gather(*serving)
+        finally:
+            for task in serving:
+                task.cancel()
+            await asyncio.gather(*serving, return_exceptions=True)
+            self._commit()
+
+    async def _serve(self, source: str) -> None:
+        """Ask one archive until no link waits for it and none can come to wait for it, or it is put aside."""
+        taker, archive = self._taker(source)
+        try:
+            while True:
+                self._commit()
+                waiting = self._links.next(source, _LINKS)
+                if not waiting:
+                    self._working[source] = False
+                    if not any(self._working.values()):
+                        return
+                    await asyncio.sleep(_COMMIT_SECONDS / 10)  # the other archive may have more for this one
+                    continue
+                self._working[source] = True
+                async for link, captures in archive.look_up(waiting):
+                    self._add(link, await taker.take(link, captures))
+        except PutAside as aside:
+            self._note(source, time.time() + aside.seconds, aside.why)
+        except Spent:
+            self._note(source, 0.0, f"its {self._archives.max_requests:,} requests of this run are made")
+        finally:
+            self._working[source] = False
+
+    def _taker(self, source: str) -> tuple[Taker, CommonCrawl | Wayback]:
+        here = self._archives
+        delay = here.commoncrawl_delay if source == COMMON_CRAWL else here.wayback_delay
+        pace = Pace(delay, here.max_requests, time.monotonic)
+        archive = (CommonCrawl if source == COMMON_CRAWL else Wayback)(here, self._asker(), pace, sleep)
+        return Taker(source, archive, self.plan.settings, here.max_days, self._consent, self._now), archive
+
+    # -- ends ----------------------------------------------------------------------------------------------------------
+
+    def _add(self, link: DeadLink, end: Taken | Missed | Ruled) -> None:
+        if isinstance(end, Taken):
+            placed = []
+            for records in end.hops:
+                members = [part for part in (records.response, records.metadata) if part is not None]
+                placed.append(Placed(records, *self._segments.append(*members)))
+            end = Found(
+                end.key, end.source, end.final_key, tuple(placed), end.captured, end.days_apart, end.address
+            )  # fmt: skip
+            fault_point("archives.appended")
+        self._ends.append(end)
+        self.outcomes["page" if isinstance(end, Found) else "missed" if isinstance(end, Missed) else end.outcome] += 1
+        if len(self._ends) >= _COMMIT or time.monotonic() - self._committed_at > _COMMIT_SECONDS:
+            self._commit()
+
+    def _commit(self) -> None:
+        if self._ends:
+            grown = self._segments.sync()
+            fault_point("archives.synced")
+            self._links.commit(self._ends, grown)
+            fault_point("archives.committed")
+            self._ends.clear()
+            self._report(self._links.waiting())
+        self._committed_at = time.monotonic()
+
+    def _note(self, source: str, until: float, why: str) -> None:
+        self._commit()
+        noted = json.loads(self._ledger.meta(ASIDE) or "{}")
+        self._ledger.set_meta(ASIDE, json.dumps({**noted, source: [until, why]}))
+
+    # -- requests ------------------------------------------------------------------------------------------------------
+
+    def _asker(self) -> Ask:
+        async def ask(url: str, headers: Mapping[str, str]) -> StoredResponse | Verdict:
+            return await self._request(url, headers)
+
+        return ask
+
+    async def _consent(self, url: str) -> Verdict | None:
+        return await self._robots.verdict(url) if self.plan.settings.obey_robots else None
+
+    async def _ask_robots(self, url: str) -> StoredResponse | Verdict:
+        return await self._request(url, {})
+
+    async def _request(self, url: str, headers: Mapping[str, str]) -> StoredResponse | Verdict:
+        settings = self.plan.settings
+        contact = {"From": settings.contact} if "@" in settings.contact else {}  # RFC 9110, section 10.1.2
+        agent = (
+            f"{settings.user_agent} ({settings.contact})" if settings.contact and not contact else settings.user_agent
+        )
+        own = {"User-Agent": agent, "Accept-Encoding": "gzip", **contact, **headers}
+        meta = {"address": url, "download_timeout": settings.timeout, ROBOTS: True}
+        request = scrapy.Request(url, headers=own, meta=meta, dont_filter=True)
+        try:
+            response = await self.crawler.engine.download_async(request)
+        except Refused as error:
+            return error.verdict
+        except Exception as error:  # noqa: BLE001  (whatever a server provokes is told by a verdict)
+            from twisted.internet import reactor
+
+            refused = getattr(reactor.nameResolver, "refused", ())
+            return verdict_of(error, host_of(url), refused, settings.max_bytes)
+        pairs = [
+            (name.decode("latin-1"), value.decode("latin-1"))
+            for name, values in response.headers.items()
+            for value in values
+        ]
+        return StoredResponse(url, response.status, pairs, response.body, datetime.now(UTC).replace(microsecond=0))
+
+    def _now(self) -> datetime:
+        clock = self.plan.clock
+        return datetime.fromisoformat(clock) if clock else datetime.now(UTC).replace(microsecond=0)
