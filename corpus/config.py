@@ -74,16 +74,6 @@ class CrawlSettings:
 
     user_agent: str = setting("webtext/0.1", "what we call ourselves; robots.txt rules for webtext apply", shapes=False)
     contact: str = setting("", "an e-mail address or URL for the people whose servers we visit", shapes=False)
-    obey_robots: bool = setting(True, "obey robots.txt (RFC 9309)")
-    opt_out: tuple[str, ...] = setting(
-        ("noai", "noimageai", "noml"), "words in X-Robots-Tag or meta robots that keep a page out",
-    )  # fmt: skip
-    timeout: float = setting(20.0, "seconds one answer may take in all", shapes=False, low=0.1, high=600)
-    max_bytes: int = setting(10_000_000, "the largest body that is kept, as sent and decoded", low=1_000)
-    max_redirects: int = setting(5, "how many redirects are followed", low=0, high=30)
-    concurrency: int = setting(64, "requests under way at once", shapes=False, low=1, high=4_096)
-    delay: float = setting(1.0, "seconds between two requests to one host", shapes=False, low=0, high=3_600)
-    retries: int = setting(1, "further tries after a network failure or a 5xx answer", shapes=False, low=0, high=10)
     sources: tuple[str, ...] = setting(
         SOURCES, "where a link is looked for, in this order; the next one where its page is gone", shapes=False,
         choices=SOURCES,
@@ -99,6 +89,18 @@ class CrawlSettings:
         "all", "until-extracted: the bodies of pages are deleted once documents/ is made of them", shapes=False,
         choices=("all", "until-extracted"),
     )  # fmt: skip
+    obey_robots: bool = setting(True, "obey robots.txt (RFC 9309)")
+    opt_out: tuple[str, ...] = setting(
+        ("noai", "noimageai", "noml"), "words in X-Robots-Tag or meta robots that keep a page out",
+    )  # fmt: skip
+    timeout: float = setting(20.0, "seconds one answer may take in all", shapes=False, low=0.1, high=600)
+    max_bytes: int = setting(10_000_000, "the largest body that is kept, as sent and decoded", low=1_000)
+    max_redirects: int = setting(5, "how many redirects are followed", low=0, high=30)
+    concurrency: int = setting(64, "requests under way at once", shapes=False, low=1, high=4_096)
+    delay: float = setting(1.0, "seconds between two requests to one host", shapes=False, low=0, high=3_600)
+    retries: int = setting(1, "further tries after a network failure or a 5xx answer", shapes=False, low=0, high=10)
+    min_free: int = setting(2_000_000_000, "bytes of disk that stay free; below, a crawl waits", shapes=False, low=0)
+    disk_patience: float = setting(3_600.0, "seconds that it waits for room before it stops", shapes=False, low=0)
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,9 @@ POINTS: tuple[str, ...] = (
     "crawl.appended",  # a page's records appended, not synced
     "crawl.synced",  # segment synced, states not committed
     "crawl.committed",  # states committed
+    "merge.divided",  # the links are divided among processes, none has begun
+    "merge.moved",  # a process's segments lie with the others, its outcomes are not yet taken in
+    "merge.folded",  # its outcomes are taken in, its folder is still there
     "extract.part",  # one part of the pages extracted and written
     "dedup.signed",  # one part's signatures written
     "dedup.matched",  # one band's buckets written

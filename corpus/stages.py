@@ -65,6 +65,7 @@ class StageRun:
         rules: Mapping[str, Any],
         inputs: Mapping[str, Any],
         redo: bool = False,
+        resume: bool = False,
     ) -> StageRun:
         """Decide what is to do, and keep the parts of an interrupted run that still hold.
 
@@ -73,6 +74,7 @@ class StageRun:
             rules: versions of the rules the code applies.
             inputs: identities of what the stage reads.
             redo: make it again whatever the manifest says.
+            resume: go on although the inputs are those of before: the stage was finished with work left over.
 
         Raises:
             ChangedSettings: a finished stage has other settings or rules, and `redo` is not set.
@@ -83,7 +85,7 @@ class StageRun:
         run = cls(corpus, stage, settings, rules, inputs, previous, done=False)
         if previous is not None and not redo:
             refuse_changes(stage, previous, settings, rules)
-            if dict(previous.inputs) == dict(inputs):
+            if dict(previous.inputs) == dict(inputs) and not resume:
                 _check_presence(corpus, previous)
                 clear_work(corpus, stage)  # of a --redo that was given up
                 run.done = True

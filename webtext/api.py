@@ -23,6 +23,7 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,7 @@ from webtext.corpus.files import os_errors
 from webtext.corpus.interrupts import stop_signals
 from webtext.corpus.lock import lock_holder
 from webtext.corpus.manifests import Manifest, current, fingerprint
-from webtext.corpus.outcomes import Stage
+from webtext.corpus.outcomes import Outcome, Stage
 from webtext.corpus.progress import read_progress, say
 from webtext.corpus.stages import StageRun, roll_forward, stage_manifest
 from webtext.extras import needs
@@ -105,33 +106,48 @@ class Corpus(CorpusInspection):
         self,
         *,
         replay: Paths = (),
+        workers: int | None = None,
+        shard: str | None = None,
+        state: str | os.PathLike[str] | None = None,
+        deadline: str | None = None,
         redo: bool = False,
         refetch: bool = False,
         accept_loss: bool = False,
         _little_web: Mapping[str, str] | None = None,
         _clock: str = "",
+        _sealed: Path | None = None,
         **settings: object,
     ) -> StageReport:
         """Fetch every link once: `links/` to `pages/` (WARC and a ledger with one outcome a link).
 
         Args:
             replay: WARC files that answer instead of the network.
+            workers: processes, by default one.
+            shard: "2/8": only this part of the links, by registered domain; `merge` joins the parts.
+            state: a folder on a disk of this machine for the ledger while the crawl is under way.
+            deadline: "6h", or a moment: what was not begun then is `deferred`, and taken up by the next call.
             redo: decide again from what the ledger has. Pages are never deleted by it.
             refetch: delete pages/ and fetch everything again.
         """
         with self._writing("crawl", settings, Stage.PAGES, raising=False) as wanted, needs("crawl"):
             from webtext.crawler.fetch.crawl import check_conditions, make_pages, pages_inputs, pages_rules
+            from webtext.crawler.fetch.deadline import parse_deadline
+            from webtext.crawler.fetch.shards import Shard
 
+            part = None if shard is None else Shard.parse(shard)
+            until = None if deadline is None else parse_deadline(deadline, datetime.now().astimezone()).timestamp()
             source = self._finished(Stage.LINKS)
             archives = [Path(path) for path in replay]
             if not refetch:
-                check_conditions(self.path, wanted.crawl)
-            inputs = pages_inputs(source.identity, archives, self._stop)
+                check_conditions(self.path, wanted.crawl, part)
+            inputs = pages_inputs(source.identity, archives, self._stop, part)
             again = redo or refetch
             previous = None if again else stage_manifest(self.path, Stage.PAGES)
             if not archives and previous is not None and previous.inputs["links"] == source.identity:
-                inputs = dict(previous.inputs)  # every link has its outcome, from wherever it came
-            run = self._begin(Stage.PAGES, wanted, pages_rules(wanted.crawl), inputs, settings, redo=again)
+                # Every link has its outcome, from wherever it came.
+                inputs = {**inputs, **{name: value for name, value in previous.inputs.items() if name != "shard"}}
+            left = previous is not None and bool(previous.outcomes.get(Outcome.DEFERRED))
+            run = self._begin(Stage.PAGES, wanted, pages_rules(wanted.crawl), inputs, settings, redo=again, resume=left)
             if run.done:
                 return _nothing(run)
             manifest = make_pages(
@@ -140,13 +156,36 @@ class Corpus(CorpusInspection):
                 self._files(source, "links/part-"),
                 wanted.crawl,
                 replay=archives,
+                workers=workers or 1,
+                state=None if state is None else Path(state),
+                deadline=until,
                 accept_loss=accept_loss,
                 stop=self._stop,
                 refetch=refetch,
                 allow_loopback=_little_web,
                 clock=_clock,
+                sealed=_sealed,
             )
             return _made(manifest)
+
+    def merge(self, *shards: str | os.PathLike[str], refetch: bool = False, accept_loss: bool = False) -> StageReport:
+        """Join crawls of shards (corpora of other machines, or copies of them) into `pages/`, as if crawled here.
+
+        Args:
+            shards: the corpora, each with the same links/ and with its own shard crawled.
+            refetch: delete pages/ first.
+        """
+        with self._writing("crawl", {}, Stage.PAGES, raising=False) as wanted, needs("crawl"):
+            from webtext.crawler.fetch.merge import find_shards, merge_shards
+
+            source = self._finished(Stage.LINKS)
+            found = find_shards([Path(path) for path in shards], source.identity, wanted.crawl)
+            run = self._begin(Stage.PAGES, wanted, found.rules, found.inputs, {}, redo=refetch, resume=True)
+            links = self._files(source, "links/part-")
+            made = merge_shards(
+                run, found, links, wanted.crawl, refetch=refetch, accept_loss=accept_loss, stop=self._stop
+            )
+            return _nothing(run) if made is None else _made(made)
 
     def extract(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from webtext.crawler.fetch.feeder import Feeder
+from webtext.crawler.fetch.gate import Source
 from webtext.crawler.fetch.ledger import Link
 from webtext.crawler.fetch.recorder import Recorder, Result
 
@@ -24,7 +24,7 @@ class Dispatcher:
 
     def __init__(
         self,
-        feeder: Feeder,
+        feeder: Source,
         recorder: Recorder,
         follow: Callable[[Link], Awaitable[Result]],
         *,

@@ -8,7 +8,7 @@ committed lengths. A crash before the transaction leaves bytes that nobody count
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +19,9 @@ from webtext.corpus.errors import Balance, WebtextError
 from webtext.corpus.faults import fault_point
 from webtext.corpus.interrupts import Stop
 from webtext.corpus.schemas import signed_key, unsigned_key
-from webtext.crawler.fetch.ledger_content import PAGE, PAGES, LedgerContent
+from webtext.crawler.fetch.ledger_content import PAGE, PAGES
 from webtext.crawler.fetch.ledger_file import open_for_reading, open_for_writing, rest
+from webtext.crawler.fetch.ledger_join import LedgerJoin
 from webtext.crawler.fetch.records import ResponseRecords
 
 __all__ = ["PAGE", "PAGES", "Ended", "Ledger", "Link", "Placed"]
@@ -74,12 +75,14 @@ class Ended:
     hops: tuple[Placed, ...] = ()
 
 
-class Ledger(LedgerContent):
+class Ledger(LedgerJoin):
     """The ledger of one corpus."""
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         super().__init__(connection)
         self.path = path
+        self.committed: Callable[[Sequence[Ended]], None] | None = None
+        """Told of the results of each transaction, after it."""
 
     @classmethod
     @contextmanager
@@ -134,6 +137,18 @@ class Ledger(LedgerContent):
     def recover(self) -> int:
         """Make what a dead process had claimed pending again; its number. (`Segments` cuts the files.)"""
         return self._db.execute("UPDATE links SET state = 0 WHERE state = 1").rowcount
+
+    def defer(self, detail: str) -> int:
+        """End every wanted link that has not ended as `deferred`; their number."""
+        return self._db.execute(
+            "UPDATE links SET state = 2, outcome = 'deferred', detail = ? WHERE state <> 2 AND wanted = 1", (detail,)
+        ).rowcount
+
+    def take_up(self) -> int:
+        """Make deferred links pending again; their number."""
+        return self._db.execute(
+            "UPDATE links SET state = 0, outcome = NULL, detail = NULL WHERE outcome = 'deferred' AND wanted = 1"
+        ).rowcount
 
     def want_nothing(self) -> None:
         """Before a new set of links: none of the known ones is wanted until `add_links` names it again."""
@@ -200,6 +215,8 @@ class Ledger(LedgerContent):
                 ],
             )
             self._db.executemany("INSERT OR REPLACE INTO segments VALUES(?, ?)", list(grown.items()))
+        if self.committed is not None:
+            self.committed(results)
 
     def begin_generation(self) -> None:
         """A stage begins to change the ledger: what a manifest says of its bytes no longer holds."""

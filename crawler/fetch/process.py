@@ -1,7 +1,7 @@
 """One crawl in a process of its own: `python -m webtext.crawler.fetch.process PLAN.json`.
 
 A process, because a Twisted reactor runs once only, and because a crawl must be killable. Standard output belongs to
-the parent: JSON lines with counts, at the end perhaps one with an error; standard error to people. It stops on SIGINT
+the parent: JSON lines with figures, at the end perhaps one with an error; standard error to people. It stops on SIGINT
 and SIGTERM with everything finished committed, and does not outlive its parent.
 """
 
@@ -13,18 +13,24 @@ import os
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from webtext.corpus.errors import Interrupted, WebtextError
 from webtext.corpus.files import read_json
 from webtext.corpus.processes import end_with_parent
-from webtext.crawler.fetch.ledger import Ledger
+from webtext.crawler.fetch.figures import CrawlFigures, Rates, eta
+from webtext.crawler.fetch.ledger import PAGE, Ledger
 from webtext.crawler.fetch.ledger_file import LEDGER_NAME
 from webtext.crawler.fetch.plan import Plan
 from webtext.crawler.fetch.recorder import Recorder
+from webtext.crawler.fetch.sealing import Sealer
 from webtext.crawler.fetch.warc import Segments
+
+if TYPE_CHECKING:
+    from webtext.crawler.fetch.spider import LinkSpider
 
 STOPPED = 130
 """Exit code after a clean stop with links left to do."""
@@ -54,13 +60,20 @@ def crawl(plan: Plan) -> int:
 
     with Ledger.writing(plan.pages / LEDGER_NAME) as ledger:
         ledger.recover()
-        segments = Segments(plan.pages, ledger.segments(), about(plan), plan.segment_bytes)
+        committed = ledger.segments()
+        sealer = None if plan.sealed is None else Sealer(plan.sealed, ledger, committed)
+        taken = {entry[0] for entries in ledger.taken().values() for entry in entries.values()}
+        segments = Segments(plan.pages, committed, about(plan), plan.segment_bytes, plan.numbering, taken)
         recorder = Recorder(ledger, segments)
+        teller = Teller(recorder, segments)
 
         def report() -> None:
-            _tell({"done": recorder.done, "total": recorder.total, "outcomes": dict(sorted(recorder.outcomes.items()))})
+            if sealer is not None:
+                sealer.look(segments.current)
+            (crawler,) = process.crawlers
+            _tell(teller.message(crawler.spider))
 
-        report()
+        _tell(teller.message(None))
         process = AsyncCrawlerProcess(scrapy_settings(plan))
         # What servers do wrong (too much, too little, certificates) is told by outcomes, or is no matter of ours.
         logging.getLogger("scrapy.core.downloader").setLevel(logging.ERROR)
@@ -81,10 +94,39 @@ def crawl(plan: Plan) -> int:
         crawler.signals.connect(closed, signals.spider_closed)
         process.start(install_signal_handlers=False)
         segments.close()
-        failure: BaseException | None = crawler.spider.failure
+        failure: BaseException | None = crawler.spider.failure or crawler.spider.gate.failure
         if failure is not None:
             raise failure
         return code()
+
+
+class Teller:
+    """What the parent is told of a crawl under way: `figures` (`CrawlFigures`), and whether the disk is `low`."""
+
+    def __init__(self, recorder: Recorder, segments: Segments) -> None:
+        self._recorder = recorder
+        self._segments = segments
+        self._pages = recorder.outcomes[PAGE]
+        self._bytes = segments.size
+        self._rates = Rates()
+
+    def message(self, spider: LinkSpider | None) -> dict[str, Any]:
+        """The line to tell now; `spider` is None before the crawl has begun."""
+        recorder = self._recorder
+        pages, size = recorder.outcomes[PAGE] - self._pages, self._segments.size - self._bytes
+        ended, pages_rate, bytes_rate = self._rates.at(time.monotonic(), recorder.done, pages, size)
+        figures = CrawlFigures(
+            done=recorder.done,
+            total=recorder.total,
+            pages=pages,
+            bytes=size,
+            pages_per_second=round(pages_rate, 2),
+            bytes_per_second=round(bytes_rate, 2),
+            outcomes=dict(sorted(recorder.outcomes.items())),
+            eta_seconds=eta(recorder.total - recorder.done, ended, ()),
+        )
+        gate = None if spider is None else spider.gate
+        return {"figures": figures.to_json(), "low": gate is not None and gate.low}
 
 
 def about(plan: Plan) -> dict[str, str]:

@@ -21,6 +21,7 @@ from webtext.crawler.fetch.components import REPLAY_CONCURRENCY
 from webtext.crawler.fetch.dispatcher import Dispatcher
 from webtext.crawler.fetch.failures import RETRIED, verdict_of
 from webtext.crawler.fetch.feeder import Feeder
+from webtext.crawler.fetch.gate import Gate, free_bytes
 from webtext.crawler.fetch.judging import REDIRECTS, Refused, Verdict, judge_headers, judge_page, next_address
 from webtext.crawler.fetch.ledger import PAGE, Ledger, Link
 from webtext.crawler.fetch.plan import Plan
@@ -48,8 +49,17 @@ class LinkSpider(scrapy.Spider):  # type: ignore[misc]
             one_a_host=not self._replayed,
             clock=time.monotonic,
         )
+        # The ledger may lie on another disk than the pages.
+        disks = [plan.pages, ledger.path.resolve().parent]
+        self.gate = Gate(
+            feeder,
+            free=lambda: free_bytes(disks),
+            floor=plan.settings.min_free,
+            patience=plan.settings.disk_patience,
+            deadline=plan.deadline,
+        )
         concurrency = REPLAY_CONCURRENCY if self._replayed else plan.settings.concurrency
-        self.dispatcher = Dispatcher(feeder, recorder, self.follow, concurrency=concurrency, report=report)
+        self.dispatcher = Dispatcher(self.gate, recorder, self.follow, concurrency=concurrency, report=report)
 
     @classmethod
     def from_crawler(cls, crawler: Any, *args: Any, **kwargs: Any) -> LinkSpider:

@@ -85,26 +85,6 @@ def links(
     print_reports([report], as_json)
 
 
-@commands.command(epilog="Example: webtext crawl my-corpus --contact me@example.org")
-def crawl(
-    corpus: Folder,
-    replay: Replay = None,
-    contact: Contact = None,
-    concurrency: Annotated[int | None, typer.Option("--concurrency", help="Requests under way at once.")] = None,
-    delay: Annotated[float | None, typer.Option("--delay", help="Seconds between two requests to a host.")] = None,
-    redo: Redo = False,
-    refetch: Annotated[bool, typer.Option("--refetch", help="Delete pages/ and fetch everything again.")] = False,
-    accept_loss: AcceptLoss = False,
-    as_json: AsJson = False,
-) -> None:
-    """Fetch every link once (pages/)."""
-    values = given(contact=contact, concurrency=concurrency, delay=delay)
-    report = open_corpus(corpus, create=False).crawl(
-        replay=replay or (), redo=redo, refetch=refetch, accept_loss=accept_loss, **values
-    )
-    print_reports([report], as_json)
-
-
 @commands.command(epilog="Example: webtext extract my-corpus --workers 8")
 def extract(
     corpus: Folder,
