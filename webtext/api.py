@@ -130,6 +130,7 @@ class Corpus(CorpusInspection):
             refetch: delete pages/ and fetch everything again.
         """
         with self._writing("crawl", settings, Stage.PAGES, raising=False) as wanted, needs("crawl"):
+            from webtext.crawler.fetch.archives.passing import describe
             from webtext.crawler.fetch.crawl import check_conditions, make_pages, pages_inputs, pages_rules
             from webtext.crawler.fetch.deadline import parse_deadline
             from webtext.crawler.fetch.shards import Shard
@@ -140,12 +141,17 @@ class Corpus(CorpusInspection):
             archives = [Path(path) for path in replay]
             if not refetch:
                 check_conditions(self.path, wanted.crawl, part)
-            inputs = pages_inputs(source.identity, archives, self._stop, part)
+            asks = not archives and (part is None or part.whole)
+            sources = describe(wanted.crawl, wanted.archives, _little_web or {}) if asks else []
+            inputs = pages_inputs(source.identity, archives, self._stop, part, sources)
             again = redo or refetch
             previous = None if again else stage_manifest(self.path, Stage.PAGES)
             if not archives and previous is not None and previous.inputs["links"] == source.identity:
                 # Every link has its outcome, from wherever it came.
-                inputs = {**inputs, **{name: value for name, value in previous.inputs.items() if name != "shard"}}
+                old = {"shard", *(() if "replay" in previous.inputs else ("sources",))}
+                inputs = {**inputs, **{name: value for name, value in previous.inputs.items() if name not in old}}
+                if "replay" in inputs:
+                    inputs.pop("sources", None)
             left = previous is not None and bool(previous.outcomes.get(Outcome.DEFERRED))
             run = self._begin(Stage.PAGES, wanted, pages_rules(wanted.crawl), inputs, settings, redo=again, resume=left)
             if run.done:
@@ -165,6 +171,7 @@ class Corpus(CorpusInspection):
                 allow_loopback=_little_web,
                 clock=_clock,
                 sealed=_sealed,
+                archives=wanted.archives,
             )
             return _made(manifest)
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from webtext.corpus.files import write_parquet
 from webtext.crawler.fetch.ledger import Ended, Ledger
-from webtext.crawler.fetch.ledger_content import PAGE, PAGES
+from webtext.crawler.fetch.ledger_content import CRAWL, PAGE, PAGES
 from webtext.crawler.fetch.records import record_id
 from webtext.crawler.fetch.warc import segment_name
 
@@ -66,7 +66,7 @@ class Sealer:
                 result.key, result.hops[0].records.url, records.url, result.final_key, segment_name(last.segment),
                 last.offset, len(records.response),
                 record_id(result.key, hop, records.url, records.payload_sha256), records.payload_sha256,
-                records.fetched,
+                records.fetched, CRAWL,
             ])  # fmt: skip
 
 

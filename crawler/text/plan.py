@@ -23,7 +23,7 @@ from webtext.crawler.text.owners import NO_TIME, owners
 Number = TypeVar("Number", bound=np.generic)
 
 LINK_COLUMNS = ("key", "url", "domain", "karma", "first_posted")
-PAGE_COLUMNS = ("final_url", "final_key", "segment", "offset", "length", "record_id", "fetched")
+PAGE_COLUMNS = ("final_url", "final_key", "segment", "offset", "length", "record_id", "fetched", "source")
 
 PLAN = pa.schema(
     [
@@ -107,7 +107,7 @@ def cut_parts(lengths: npt.NDArray[np.int64], workers: int) -> Iterator[tuple[in
 
 def made_of(rows: pa.Table) -> list[list[object]]:
     """All that decides what these rows become, as JSON values: a part's name is made of it."""
-    plain = rows.select([*LINK_COLUMNS, "final_url", "record_id", "fetched"])
+    plain = rows.select([*LINK_COLUMNS, "final_url", "record_id", "fetched", "source"])
     for name in ("first_posted", "fetched"):
         plain = plain.set_column(plain.schema.get_field_index(name), name, plain[name].cast(pa.int64()))
     return [list(row.values()) for row in plain.to_pylist()]

@@ -168,7 +168,8 @@ class CommonCrawl:
         while open_:
             by_collection: dict[Collection, list[DeadLink]] = {}
             for link in open_:
-                by_collection.setdefault(plans[link.key].pop(0), []).append(link)
+                if plans[link.key]:
+                    by_collection.setdefault(plans[link.key].pop(0), []).append(link)
             for collection, group in by_collection.items():
                 for link, captures in await self._ask_collection(collection, group):
                     found[link.key] += captures

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +21,7 @@ from webtext.corpus.errors import Balance
 from webtext.corpus.outcomes import Outcome
 from webtext.corpus.schemas import signed_key, unsigned_key
 from webtext.crawler.fetch.archives.orders import ARCHIVES, LIVE, Orders, following, is_dead
+from webtext.crawler.fetch.archives.tables import ARCHIVE_TABLES
 from webtext.crawler.fetch.ledger import PAGE, Placed
 from webtext.crawler.reddit.urls import host_of
 
@@ -28,18 +30,8 @@ HELD = 3
 
 _BATCH = 10_000
 
-# `outcome`, `detail`: what the live web said, null where it was not asked. `tried`, `said`: by source, with spaces.
-_TABLES = """
-CREATE TABLE IF NOT EXISTS archive_links(
-    key INTEGER PRIMARY KEY, url TEXT NOT NULL, host TEXT NOT NULL, posted INTEGER, next TEXT NOT NULL,
-    tried TEXT NOT NULL, said TEXT NOT NULL, outcome TEXT, detail TEXT
-);
-CREATE INDEX IF NOT EXISTS archive_next ON archive_links(next, host) WHERE next <> '';
-CREATE TABLE IF NOT EXISTS captures(
-    key INTEGER PRIMARY KEY, url TEXT NOT NULL, source TEXT NOT NULL, captured INTEGER NOT NULL, days_apart INTEGER,
-    address TEXT NOT NULL
-);
-"""
+# archive_links: `outcome` and `detail` are what the live web said, null where it was not asked; `tried` are the sources
+# that were asked, with spaces between; `said` is what the archives among them said.
 
 
 @dataclass(frozen=True)
@@ -92,7 +84,7 @@ class DeadLinks:
     def __init__(self, db: sqlite3.Connection, orders: Orders) -> None:
         self._db = db
         self._orders = orders
-        db.executescript(_TABLES)
+        db.executescript(ARCHIVE_TABLES)
         db.create_function("host_of", 1, host_of, deterministic=True)
         db.create_function("is_dead", 2, lambda outcome, detail: is_dead(outcome, detail or ""), deterministic=True)
 
@@ -162,7 +154,8 @@ class DeadLinks:
             with self._transaction():
                 self._db.executemany(
                     "INSERT INTO archive_links VALUES(?, ?, ?, NULL, ?, ?, '', ?, ?) ON CONFLICT(key) DO UPDATE SET "
-                    "next = excluded.next, tried = excluded.tried, outcome = excluded.outcome, detail = excluded.detail",
+                    "next = excluded.next, tried = excluded.tried, outcome = excluded.outcome, "
+                    "detail = excluded.detail",
                     taken,
                 )
                 # Archives were asked first, and have said something that belongs to the end.
@@ -311,7 +304,7 @@ class DeadLinks:
     def _end(self, key: int, outcome: str, detail: str) -> None:
         self._db.execute("UPDATE links SET state = 2, outcome = ?, detail = ? WHERE key = ?", (outcome, detail, key))
 
-    def _pages(self, select: str) -> Iterator[list[tuple[object, ...]]]:
+    def _pages(self, select: str) -> Iterator[list[tuple[Any, ...]]]:
         first, end = -(1 << 63), (1 << 63) - 1
         while rows := self._db.execute(select, (first, _BATCH)).fetchall():
             yield rows

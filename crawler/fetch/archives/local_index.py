@@ -1,7 +1,7 @@
 """Common Crawl's columnar index as Parquet files on this machine, and WARC files beside it: no server is asked.
 
-The files are those of `s3://commoncrawl/cc-index/table/cc-main/warc/` (github.com/commoncrawl/cc-index-table): sorted by
-`url_surtkey` within a file, so that of a file only the row groups are read that can hold an address.
+The files are those of `s3://commoncrawl/cc-index/table/cc-main/warc/` (github.com/commoncrawl/cc-index-table): sorted
+by `url_surtkey` within a file, so that of a file only the row groups are read that can hold an address.
 """
 
 from __future__ import annotations

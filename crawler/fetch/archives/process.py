@@ -37,17 +37,20 @@ def main(arguments: list[str]) -> int:
     told = read_json(Path(arguments[0]))
     plan = Plan.from_json(told["plan"])
     end_with_parent(plan.parent)
-    settings = {name: tuple(value) if isinstance(value, list) else value for name, value in told["archives"].items()}
+    settings: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in told["archives"].items()
+    }
+    orders = Orders(plan.settings, large=told["large"], usable=told["usable"])
     try:
-        return pass_over(plan, ArchivesSettings(**settings), told["usable"], told["large"])
+        return pass_over(plan, ArchivesSettings(**settings), orders, told["asked"])
     except WebtextError as error:
         name = "Interrupted" if isinstance(error, Interrupted) else type(error).__name__
         _tell({"error": {"kind": name, "message": error.message, "where": error.where, "hint": error.hint}})
         return 1
 
 
-def pass_over(plan: Plan, archives: ArchivesSettings, usable: list[str], large: list[str]) -> int:
-    """Ask the archives that are usable for what waits for them."""
+def pass_over(plan: Plan, archives: ArchivesSettings, orders: Orders, asked: list[str]) -> int:
+    """Ask these archives for what waits for them."""
     from scrapy import signals
     from scrapy.crawler import AsyncCrawlerProcess
 
@@ -55,7 +58,7 @@ def pass_over(plan: Plan, archives: ArchivesSettings, usable: list[str], large: 
 
     with Ledger.writing(plan.pages / LEDGER_NAME) as ledger:
         segments = Segments(plan.pages, ledger.segments(), about(plan), plan.segment_bytes)
-        links = DeadLinks(ledger.database, Orders(plan.settings, large=large, usable=usable))
+        links = DeadLinks(ledger.database, orders)
 
         def report(waiting: Mapping[str, int]) -> None:
             _tell({"waiting": sum(waiting.values()), "pages": crawler.spider.outcomes["page"]})
@@ -63,7 +66,8 @@ def pass_over(plan: Plan, archives: ArchivesSettings, usable: list[str], large: 
         process = AsyncCrawlerProcess(_settings(plan))
         logging.getLogger("scrapy.core.downloader").setLevel(logging.ERROR)
         process.crawl(
-            ArchiveSpider, plan=plan, archives=archives, ledger=ledger, links=links, segments=segments, report=report
+            ArchiveSpider, plan=plan, archives=archives, asked=asked, ledger=ledger, links=links, segments=segments,
+            report=report,
         )  # fmt: skip
         (crawler,) = process.crawlers
         stopped = _stop_on_signals(crawler)

@@ -9,7 +9,7 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,20 +19,18 @@ from webtext.corpus.config import ArchivesSettings
 from webtext.corpus.faults import fault_point
 from webtext.crawler.fetch.archives.asking import Ask, CommonCrawl, Wayback, sleep
 from webtext.crawler.fetch.archives.dead_links import DeadLink, DeadLinks, Found, Missed, Ruled
-from webtext.crawler.fetch.archives.orders import ARCHIVES, COMMON_CRAWL
+from webtext.crawler.fetch.archives.orders import COMMON_CRAWL
+from webtext.crawler.fetch.archives.passing import ASIDE
 from webtext.crawler.fetch.archives.pace import Pace, PutAside, Spent
 from webtext.crawler.fetch.archives.taking import Taken, Taker
 from webtext.crawler.fetch.failures import verdict_of
 from webtext.crawler.fetch.judging import Refused, Verdict
-from webtext.crawler.fetch.ledger import Ledger, Placed
+from webtext.crawler.fetch.ledger import PAGE, Ledger, Placed
 from webtext.crawler.fetch.plan import Plan
 from webtext.crawler.fetch.records import StoredResponse
 from webtext.crawler.fetch.robots import ROBOTS, RobotsCache
 from webtext.crawler.fetch.warc import Segments
 from webtext.crawler.reddit.urls import host_of
-
-ASIDE = "archives.aside"
-"""The ledger's note of the archives that are left alone: {name: [until (seconds since 1970), why]}."""
 
 _LINKS = 500  # taken from the ledger at once
 _COMMIT = 100  # ends a transaction
@@ -45,8 +43,8 @@ class ArchiveSpider(scrapy.Spider):  # type: ignore[misc]
     name = "webtext-archives"
 
     def __init__(
-        self, plan: Plan, archives: ArchivesSettings, ledger: Ledger, links: DeadLinks, segments: Segments,
-        report: Callable[[Mapping[str, int]], None],
+        self, plan: Plan, archives: ArchivesSettings, asked: Sequence[str], ledger: Ledger, links: DeadLinks,
+        segments: Segments, report: Callable[[Mapping[str, int]], None],
     ) -> None:  # fmt: skip
         super().__init__()
         self.plan = plan
@@ -60,7 +58,7 @@ class ArchiveSpider(scrapy.Spider):  # type: ignore[misc]
         self._ends: list[Found | Missed | Ruled] = []
         self._committed_at = time.monotonic()
         self._task: asyncio.Task[None] | None = None
-        self._working = dict.fromkeys(ARCHIVES, True)
+        self._working = dict.fromkeys(asked, True)
         self._robots = RobotsCache(plan.settings, self._ask_robots)
 
     @property
@@ -87,14 +85,21 @@ class ArchiveSpider(scrapy.Spider):  # type: ignore[misc]
             self._task.cancel()
 
     async def _run(self) -> None:
-        serving = [asyncio.ensure_future(self._serve(source)) for source in ARCHIVES]
+        serving = [asyncio.ensure_future(self._serve(source)) for source in self._working]
         try:
-            await asyncio.gather(*serving)
+            await asyncio.wait_for(asyncio.gather(*serving), self._seconds())
+        except TimeoutError:
+            for source in self._working:
+                self._note(source, 0.0, "the deadline was reached")
         finally:
             for task in serving:
                 task.cancel()
             await asyncio.gather(*serving, return_exceptions=True)
             self._commit()
+
+    def _seconds(self) -> float | None:
+        """Until the deadline, None where there is none."""
+        return None if self.plan.deadline is None else max(0.0, self.plan.deadline - time.time())
 
     async def _serve(self, source: str) -> None:
         """Ask one archive until no link waits for it and none can come to wait for it, or it is put aside."""
@@ -129,17 +134,20 @@ class ArchiveSpider(scrapy.Spider):  # type: ignore[misc]
     # -- ends ----------------------------------------------------------------------------------------------------------
 
     def _add(self, link: DeadLink, end: Taken | Missed | Ruled) -> None:
+        done = "missed"
         if isinstance(end, Taken):
             placed = []
             for records in end.hops:
                 members = [part for part in (records.response, records.metadata) if part is not None]
                 placed.append(Placed(records, *self._segments.append(*members)))
-            end = Found(
-                end.key, end.source, end.final_key, tuple(placed), end.captured, end.days_apart, end.address
-            )  # fmt: skip
             fault_point("archives.appended")
-        self._ends.append(end)
-        self.outcomes["page" if isinstance(end, Found) else "missed" if isinstance(end, Missed) else end.outcome] += 1
+            found = (end.key, end.source, end.final_key, tuple(placed), end.captured, end.days_apart, end.address)
+            self._ends.append(Found(*found))
+            done = PAGE
+        else:
+            self._ends.append(end)
+            done = done if isinstance(end, Missed) else end.outcome
+        self.outcomes[done] += 1
         if len(self._ends) >= _COMMIT or time.monotonic() - self._committed_at > _COMMIT_SECONDS:
             self._commit()
 
