@@ -90,13 +90,7 @@ class StageRun:
                 clear_work(corpus, stage)  # of a --redo that was given up
                 run.done = True
                 return run
-        # Parts hold for these settings and rules; which inputs they were made of is in their names.
-        plan = {"settings": dict(settings), "rules": dict(rules)}
-        plan_path = run.work / "plan.json"
-        if run.work.exists() and (not plan_path.exists() or read_json(plan_path) != plan):
-            shutil.rmtree(run.work)
-        if not plan_path.exists():
-            write_json(plan_path, plan)
+        open_work(corpus, stage, settings, rules)
         fault_point("stage.started")
         return run
 
@@ -161,6 +155,18 @@ class StageRun:
         fault_point("stage.journal")
         roll_forward(self.corpus, self.stage)
         return manifest
+
+
+def open_work(corpus: Path, stage: Stage, settings: Mapping[str, Any], rules: Mapping[str, Any]) -> Path:
+    """The folder for the parts of a stage, emptied where those in it are of other settings or rules. Which inputs they
+    were made of is in their names."""
+    work = corpus / WORK / stage
+    plan, path = {"settings": dict(settings), "rules": dict(rules)}, work / "plan.json"
+    if work.exists() and (not path.exists() or read_json(path) != plan):
+        shutil.rmtree(work)
+    if not path.exists():
+        write_json(path, plan)
+    return work
 
 
 def publication_pending(corpus: Path, stage: Stage) -> bool:

@@ -21,12 +21,14 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from webtext.corpus.config import shaping
 from webtext.corpus.errors import UsageError
 from webtext.corpus.files import os_errors
 from webtext.corpus.interrupts import stop_signals
@@ -34,7 +36,7 @@ from webtext.corpus.lock import lock_holder
 from webtext.corpus.manifests import Manifest, current, fingerprint
 from webtext.corpus.outcomes import Outcome, Stage
 from webtext.corpus.progress import read_progress, say
-from webtext.corpus.stages import StageRun, roll_forward, stage_manifest
+from webtext.corpus.stages import WORK, StageRun, open_work, roll_forward, stage_manifest
 from webtext.extras import needs
 from webtext.folder import SECTIONS
 from webtext.inspection import CorpusInspection
@@ -42,6 +44,9 @@ from webtext.reports import StageReport, Status
 
 if TYPE_CHECKING:
     from webtext.crawler.reddit.findings import Findings
+
+LINKS_A_PROCESS = 5_000
+"""`build` starts no further crawl process for fewer: it would not pay the second that its start takes."""
 
 Paths = Sequence[str | os.PathLike[str]]
 
@@ -116,6 +121,7 @@ class Corpus(CorpusInspection):
         _little_web: Mapping[str, str] | None = None,
         _clock: str = "",
         _sealed: Path | None = None,
+        _most: bool = False,
         **settings: object,
     ) -> StageReport:
         """Fetch every link once: `links/` to `pages/` (WARC and a ledger with one outcome a link).
@@ -162,7 +168,7 @@ class Corpus(CorpusInspection):
                 self._files(source, "links/part-"),
                 wanted.crawl,
                 replay=archives,
-                workers=workers or 1,
+                workers=_worth(workers, source.rows_out) if _most else workers or 1,
                 state=None if state is None else Path(state),
                 deadline=until,
                 accept_loss=accept_loss,
@@ -306,12 +312,15 @@ class Corpus(CorpusInspection):
         replay: Paths = (),
         workers: int | None = None,
         engine: Mapping[str, object] | None = None,
+        deadline: str | None = None,
         accept_loss: bool = False,
         settings: Mapping[str, Mapping[str, object]] | None = None,
     ) -> list[StageReport]:
-        """All five stages in order. Finished ones are passed over.
+        """All five stages in order. Finished ones are passed over. Text is taken from pages while others are fetched.
 
         Args:
+            workers: processes; a crawl takes no more of them than its links are worth.
+            deadline: as `crawl` takes it; the stages after it go on with what was fetched.
             preset: as `links` takes it.
             settings: by section of webtext.toml, for example `{"tokenize": {"vocab_size": 8192}}`.
         """
@@ -322,13 +331,42 @@ class Corpus(CorpusInspection):
         self._check_early(given, replay, engine)
         common: dict[str, Any] = {"accept_loss": accept_loss}
         piped: dict[str, Any] = {**common, "workers": workers, "engine": engine}
+        links = self.links(*sources, preset=preset, **piped, **given.get("links", {}))
+        with self._extracting_early(given.get("extract", {}), workers, engine) as sealed:
+            pages = self.crawl(
+                replay=replay, workers=workers, deadline=deadline, _most=True, _sealed=sealed, **common,
+                **given.get("crawl", {}),
+            )  # fmt: skip
         return [
-            self.links(*sources, preset=preset, **piped, **given.get("links", {})),
-            self.crawl(replay=replay, **common, **given.get("crawl", {})),
+            links,
+            pages,
             self.extract(**piped, **given.get("extract", {})),
             self.dedup(**piped, **given.get("dedup", {})),
             self.tokenize(**piped, **given.get("tokenize", {})),
         ]
+
+    @contextmanager
+    def _extracting_early(
+        self, given: Mapping[str, object], workers: int | None, engine: Mapping[str, object] | None
+    ) -> Iterator[Path | None]:
+        """Extract the crawl's finished segments on this machine while inside; where the crawl is to list them."""
+        settings = self.settings.with_values("engine", engine or {}, where="webtext build")
+        if settings.engine.name != "local":
+            yield None
+            return
+        with needs("crawl"):
+            from webtext.crawler.text.early_process import extracting_early
+            from webtext.crawler.text.rules import RULES
+            from webtext.pipelines.engines import cores
+        wanted = settings.with_values("extract", given, where="webtext build").extract
+        roll_forward(self.path, Stage.DOCUMENTS)
+        links = self._files(self._finished(Stage.LINKS), "links/part-")
+        sealed = self.path / WORK / Stage.PAGES / "sealed"
+        with extracting_early(
+            lambda: open_work(self.path, Stage.DOCUMENTS, shaping(wanted), RULES),
+            self.path / Stage.PAGES, sealed, links, wanted, workers or cores(),
+        ):  # fmt: skip
+            yield sealed
 
     def _check_early(
         self, given: Mapping[str, Mapping[str, Any]], replay: Paths, engine: Mapping[str, object] | None
@@ -382,6 +420,11 @@ def doctor(*sources: str | os.PathLike[str], min_karma: int = 3, workers: int | 
         with stop_signals(raising=True):
             found = find_sources([os.fspath(name) for name in sources], accept_loss=True, spool=Spool(Path(folder)))
             return examine(found, min_karma=min_karma, engine=Engine(workers or cores()))
+
+
+def _worth(workers: int | None, links: int) -> int:
+    """How many crawl processes so many links are worth: one takes some hundred links a second."""
+    return max(1, min(workers or 1, links // LINKS_A_PROCESS))
 
 
 def _made(manifest: Manifest) -> StageReport:

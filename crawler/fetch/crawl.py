@@ -40,12 +40,12 @@ from webtext.crawler.fetch.conditions import (
 )
 from webtext.crawler.fetch.hashing import heed, prefix_sha256, whole_sha256
 from webtext.crawler.fetch.ledger import PAGE, Ledger
-from webtext.crawler.fetch.ledger_file import LEDGER_NAME, at_rest, generation
+from webtext.crawler.fetch.ledger_file import LEDGER_NAME, at_rest, check_sqlite, generation
 from webtext.crawler.fetch.plan import Plan
 from webtext.crawler.fetch.replay_index import by_sha256, write_index
 from webtext.crawler.fetch.shards import WHOLE, Numbering, Shard
 from webtext.crawler.fetch.verify import INDEX_NAME, check_ledger, named_ledger, verify_pages
-from webtext.crawler.fetch.warc import SEGMENT_BYTES, Segments, check_lengths, segment_name
+from webtext.crawler.fetch.warc import SEGMENT_BYTES, Segments, check_lengths, segment_name, segment_number
 from webtext.crawler.fetch.workers import SHARDS as DIVIDED
 from webtext.crawler.fetch.workers import divide, fold, folders
 from webtext.crawler.fetch.workers import note_of as division_note
@@ -126,6 +126,7 @@ def make_pages(
         Interrupted: it was stopped.
         LossAlarm: as `StageRun.publish`; what was fetched is kept.
     """
+    check_sqlite()
     pages = run.folder
     warcs = {name: path.absolute() for name, path in by_sha256(replay, stop).items()}
     conditions = conditions_of(settings, list(warcs))
@@ -140,6 +141,7 @@ def make_pages(
         clock=clock,
         deadline=deadline,
         sealed=None if sealed is None else sealed.absolute(),
+        known=_known(run.previous),
     )
     shard = Shard.parse(run.inputs["shard"]) if "shard" in run.inputs else WHOLE
     if refetch:
@@ -345,6 +347,12 @@ def _write_outcomes(ledger: Ledger, out: Path) -> dict[str, Path]:
 def _rows(path: Path) -> int:
     with open_parquet(path, LINKS) as file:
         return int(file.metadata.num_rows)
+
+
+def _known(previous: Manifest | None) -> dict[int, int]:
+    """The segments of an earlier generation of pages/, and their bytes."""
+    segments = {} if previous is None else previous.run.get("segments", {})
+    return {segment_number(name): int(entry["length"]) for name, entry in segments.items()}
 
 
 def _wanted(identity: str, shard: Shard) -> str:

@@ -61,13 +61,15 @@ class LedgerContent:
         """Whether any link has ended, wanted or not."""
         return self._db.execute("SELECT 1 FROM links WHERE state = 2 LIMIT 1").fetchone() is not None
 
-    def pages(self) -> pa.Table:
-        """The wanted links that ended as a page, by key (schema `PAGES`)."""
+    def pages(self, segment: int | None = None) -> pa.Table:
+        """The wanted links that ended as a page, by key (schema `PAGES`); only those of one segment, if it is given."""
         batches: list[pa.RecordBatch] = []
         select = (
             "SELECT l.key, l.url, l.final_url, l.final_key, r.segment, r.offset, r.length, l.hop, r.payload_sha256, "
             f"r.fetched, {self._source()} FROM links l JOIN responses r ON r.key = l.key AND r.hop = l.hop "
-            "WHERE l.wanted = 1 AND l.state = 2 AND l.outcome = 'page' AND {range} ORDER BY l.key"
+            "WHERE l.wanted = 1 AND l.state = 2 AND l.outcome = 'page' AND {range} "
+            + ("" if segment is None else f"AND r.segment = {segment:d} ")
+            + "ORDER BY l.key"
         )
         for rows in self._by_key(select, "l.key"):
             keys, urls, finals, final_keys, segments, offsets, lengths, hops, digests, fetched, sources = zip(
@@ -119,7 +121,7 @@ class LedgerContent:
         self._db.create_function("cdxj", 8, _index_line, deterministic=True)
         lines = self._db.execute(
             "SELECT cdxj(url, fetched, status, mime, payload_sha256, segment, offset, length) AS line FROM responses "
-            "ORDER BY line"
+            "WHERE length > 0 ORDER BY line"
         )
         for (line,) in lines:
             yield line

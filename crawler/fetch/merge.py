@@ -1,7 +1,7 @@
 """Joining the crawls of several machines: corpora of shards into one pages/, which is as if all had been crawled here.
 
 Segments are taken as hard links where the shard lies on the same disk (no byte is copied; a file with two names is
-never written to again), as copies elsewhere. Which segment of which shard has been taken is noted in the ledger, so that a
+never written to again), as copies elsewhere. Which segment of which shard has been taken is noted in the ledger: a
 merge goes on where it was, and can be repeated when the shards have grown.
 """
 
@@ -33,7 +33,7 @@ from webtext.crawler.fetch.ledger import Ledger
 from webtext.crawler.fetch.ledger_file import LEDGER_NAME
 from webtext.crawler.fetch.shards import WHOLE, Shard
 from webtext.crawler.fetch.verify import check_ledger
-from webtext.crawler.fetch.warc import segment_name
+from webtext.crawler.fetch.warc import segment_name, segment_number
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ def _take_segments(
     linked = copied = 0
     places: _Places = {}
     for name, entry in sorted(manifest.run["segments"].items()):
-        number = int(name.removeprefix("segment-").removesuffix(".warc.gz"))
+        number = segment_number(name)
         source, length, sha256 = path / Stage.PAGES / name, int(entry["length"]), str(entry["sha256"])
         before = ours.get(str(number))
         if before is not None and before[1:] != (length, sha256) and _sha256(source, before[1], stop) != before[2]:

@@ -31,6 +31,8 @@ class Plan:
     """Seconds since 1970 from which no link is begun."""
     sealed: Path | None = None
     """Where it lists the pages of each segment that it will not append to any more; None: nowhere."""
+    known: Mapping[int, int] = field(default_factory=dict)
+    """Segments of an earlier, finished crawl and their bytes: pages in them are not listed."""
     allow_loopback: Mapping[str, str] = field(default_factory=dict)
     """Only for tests and the demo: host names that may lead to this machine, with the address. No flag reaches it."""
     clock: str = ""
@@ -48,6 +50,7 @@ class Plan:
             "segment_bytes": self.segment_bytes,
             "numbering": dataclasses.asdict(self.numbering),
             "deadline": self.deadline,
+            "known": [[number, length] for number, length in self.known.items()],
             "sealed": None if self.sealed is None else str(self.sealed),
             "allow_loopback": dict(self.allow_loopback),
             "clock": self.clock,
@@ -68,6 +71,7 @@ class Plan:
             segment_bytes=value["segment_bytes"],
             numbering=Numbering(**value["numbering"]),
             deadline=value["deadline"],
+            known=dict(value["known"]),
             sealed=None if value["sealed"] is None else Path(value["sealed"]),
             allow_loopback=value["allow_loopback"],
             clock=value["clock"],

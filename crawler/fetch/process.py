@@ -61,7 +61,7 @@ def crawl(plan: Plan) -> int:
     with Ledger.writing(plan.pages / LEDGER_NAME) as ledger:
         ledger.recover()
         committed = ledger.segments()
-        sealer = None if plan.sealed is None else Sealer(plan.sealed, ledger, committed)
+        sealer = None if plan.sealed is None else Sealer(plan.sealed, ledger, committed, plan.known)
         taken = {entry[0] for entries in ledger.taken().values() for entry in entries.values()}
         segments = Segments(plan.pages, committed, about(plan), plan.segment_bytes, plan.numbering, taken)
         recorder = Recorder(ledger, segments)

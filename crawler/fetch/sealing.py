@@ -34,17 +34,20 @@ class Sealer:
     Args:
         ledger: recovered, of this process alone; every commit from now on is seen.
         lengths: the committed segments.
+        known: of segments that an earlier, finished crawl has left, how many bytes: pages in them are not listed.
     """
 
-    def __init__(self, folder: Path, ledger: Ledger, lengths: Mapping[int, int]) -> None:
+    def __init__(
+        self, folder: Path, ledger: Ledger, lengths: Mapping[int, int], known: Mapping[int, int] | None = None
+    ) -> None:
         self._folder = folder
+        self._known = known or {}
         self._rows: dict[int, list[_Row]] = defaultdict(list)
-        missing = {number for number in lengths if not list_path(folder, number).exists()}
-        if missing:
-            for row in ledger.pages().to_pylist():
-                number = int(row["segment"].removeprefix("segment-").removesuffix(".warc.gz"))
-                if number in missing:
-                    self._rows[number].append([row[name] for name in PAGES.names])
+        for number, length in lengths.items():
+            if length > self._known.get(number, 0) and not list_path(folder, number).exists():
+                for row in ledger.pages(number).to_pylist():
+                    if row["offset"] >= self._known.get(number, 0):
+                        self._rows[number].append([row[name] for name in PAGES.names])
         ledger.committed = self._note
 
     def look(self, current: int) -> None:

@@ -244,16 +244,18 @@ def panel(picture: CrawlFigures, standing: str = "") -> RenderableType:
     rates = (
         f"{picture.pages_per_second:,.1f} pages/s   {size(picture.bytes_per_second)}/s   {size(picture.bytes)} so far"
     )
-    parts: list[RenderableType] = [head, text(f"{rates}   {standing}".rstrip()), text(outcomes(picture))]
+    parts: list[RenderableType] = [head, text(rates), text(outcomes(picture))]
+    if standing:
+        parts.append(text(standing, "bold"))
     if picture.busiest or picture.slowest or picture.bounding:
         hosts = Table.grid(padding=(0, 2), expand=True)
         rows: list[list[RenderableType]] = []
-        for title, unit, found, tell in (
-            ("busiest", "pages", picture.busiest, _busy),
-            ("slowest", "a page", picture.slowest, _slow),
-            ("last to end", "links", picture.bounding, _bounding),
+        for title, unit, found, tell, share in (
+            ("busiest", "pages", picture.busiest, _busy, 3),
+            ("slowest", "a page", picture.slowest, _slow, 3),
+            ("last to end", "links left", picture.bounding, _bounding, 4),
         ):  # fmt: skip
-            hosts.add_column(ratio=1)
+            hosts.add_column(ratio=share)
             column = Table.grid(padding=(0, 1), expand=True)
             column.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
             column.add_column(no_wrap=True, justify="right")

@@ -38,6 +38,11 @@ def segment_name(number: int) -> str:
     return f"segment-{number:05d}.warc.gz"
 
 
+def segment_number(name: str) -> int:
+    """The inverse of `segment_name`."""
+    return int(name.removeprefix("segment-").removesuffix(".warc.gz"))
+
+
 class Segments:
     """The segments of one corpus, open for appending. One writer only: the holder of the ledger.
 
@@ -75,7 +80,7 @@ class Segments:
         with os_errors(folder):
             check_lengths(folder, committed)
             for path in sorted(folder.glob("segment-*.warc.gz")):
-                number = int(path.name.removeprefix("segment-").removesuffix(".warc.gz"))
+                number = segment_number(path.name)
                 if number not in committed:
                     path.unlink()
                 elif path.stat().st_size > committed[number] and not _is_shared(path):

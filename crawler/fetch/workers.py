@@ -41,6 +41,12 @@ def folders(pages: Path) -> list[Path]:
     return sorted(found, key=lambda path: int(path.name)) if found else []
 
 
+def find_segment(pages: Path, name: str) -> Path:
+    """Where a segment lies: in pages/, or still with the process that wrote it."""
+    path = pages / name
+    return path if path.exists() else next(pages.glob(f"{SHARDS}/*/{name}"), path)
+
+
 def is_divided(ledger: Ledger) -> bool:
     """Whether processes' ledgers may hold outcomes that this one does not have."""
     note = ledger.meta(SHARDS)

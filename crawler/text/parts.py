@@ -19,6 +19,7 @@ from webtext.corpus.outcomes import Outcome
 from webtext.corpus.schemas import DOCUMENTS, OUTCOMES
 from webtext.crawler.fetch.decoding import UndecodableBody, decode_body
 from webtext.crawler.fetch.warc import read_record
+from webtext.crawler.fetch.workers import find_segment
 from webtext.crawler.text.filtering import split_by_quality
 from webtext.crawler.text.isolate import IsolatedExtractor
 from webtext.crawler.text.language import audits, is_audited, sample_text
@@ -159,7 +160,7 @@ def _remembered(
 
 
 def _page(row: dict[str, object], pages: Path, limit: int, extractor: IsolatedExtractor) -> Extracted | Rejection:
-    stored = read_record(pages / str(row["segment"]), int(str(row["offset"])), int(str(row["length"])))
+    stored = read_record(find_segment(pages, str(row["segment"])), int(str(row["offset"])), int(str(row["length"])))
     try:
         body = decode_body(stored.headers, stored.body, DECODED_BYTES)
     except UndecodableBody as error:
