@@ -212,25 +212,33 @@ class Corpus(CorpusInspection):
         """Take the main text of every page: `pages/` to `documents/`."""
         with self._writing("extract", settings, Stage.DOCUMENTS, engine=engine) as wanted, needs("crawl"):
             from webtext.crawler.fetch.crawl import verify_pages
+            from webtext.crawler.fetch.release import go_on_releasing, release_pages
             from webtext.crawler.text.rules import RULES
             from webtext.pipelines.engines import choose_engine
             from webtext.pipelines.extract import make_documents
 
-            pages = self._finished(Stage.PAGES)
             links = self._finished(Stage.LINKS)
+            files = self._files(links, "links/part-")
+            go_on_releasing(self.path, files, self._stop)
+            pages = self._finished(Stage.PAGES)
+            passing = wanted.crawl.keep_pages == "until-extracted"
             inputs = {"pages": pages.identity}
             run = self._begin(Stage.DOCUMENTS, wanted, RULES, inputs, settings, redo=redo)
             if run.done:
+                if passing:
+                    release_pages(self.path, files, self._stop)
                 return _nothing(run)
             verify_pages(self.path, pages)
             manifest = make_documents(
                 run,
                 self.path,
-                self._files(links, "links/part-"),
+                files,
                 wanted.extract,
                 engine=choose_engine(wanted.engine, workers, self.path),
                 accept_loss=accept_loss,
             )
+            if passing:
+                release_pages(self.path, files, self._stop)
             return _made(manifest)
 
     def dedup(

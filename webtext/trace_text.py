@@ -120,7 +120,10 @@ def _pages(stage: StageTrace) -> Iterator[str]:
         yield "(links does not name it any more)"
     for answer in facts.get("answers", ()):
         yield f"  {answer['status']} {answer['mime']}  {answer['url']}"
-        yield f"    {answer['segment']} at {answer['offset']:,}, {answer['length']:,} bytes, {answer['record_id']}"
+        if answer["length"]:
+            yield f"    {answer['segment']} at {answer['offset']:,}, {answer['length']:,} bytes, {answer['record_id']}"
+        else:
+            yield f"    its bytes were deleted (crawl.keep_pages = until-extracted), {answer['record_id']}"
 
 
 def _documents(stage: StageTrace) -> Iterator[str]:

@@ -39,7 +39,7 @@ from webtext.crawler.fetch.conditions import (
     pages_rules,
 )
 from webtext.crawler.fetch.hashing import heed, prefix_sha256, whole_sha256
-from webtext.crawler.fetch.ledger import PAGE, Ledger
+from webtext.crawler.fetch.ledger import PAGE, RELEASING, Ledger
 from webtext.crawler.fetch.ledger_file import LEDGER_NAME, at_rest, check_sqlite, generation
 from webtext.crawler.fetch.plan import Plan
 from webtext.crawler.fetch.replay_index import by_sha256, write_index
@@ -204,6 +204,7 @@ def prepare(
     states.settle(run.folder, state)
     with Ledger.writing(path) as ledger:
         ledger.begin_generation()
+        ledger.set_meta(RELEASING, None)  # what is left to do of it is done when this crawl is published
         if ledger.meta(DIVIDED) != division_note(_wanted(run.inputs["links"], shard), workers):
             fold(ledger, run.folder, stop)
         ledger.set_meta(CONDITIONS, note_of(conditions))
@@ -308,6 +309,7 @@ def publish(
             "sha256": known.get(number) or prefix_sha256(run.folder / segment_name(number), length, stop),
         }
         for number, length in lengths.items()
+        if length
     }
     sums = {name: whole_sha256(source, stop) for name, source in files.items()}
     files[f"{run.stage}/{INDEX_NAME}"] = index

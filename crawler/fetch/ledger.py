@@ -29,6 +29,9 @@ __all__ = ["PAGE", "PAGES", "Ended", "Ledger", "Link", "Placed"]
 
 VERSION = 1
 
+RELEASING = "releasing"
+"""The note that bodies of pages are being deleted (`webtext.crawler.fetch.release`); the next crawl takes it away."""
+
 _LOOKS = 100_000  # SQLite's instructions between two looks at the stop: about a millisecond
 
 # state: 0 pending, 1 claimed, 2 done. wanted: named by the current links/ (a link may leave it; its page stays).
@@ -226,6 +229,13 @@ class Ledger(LedgerJoin):
             self._db.executemany("INSERT OR REPLACE INTO segments VALUES(?, ?)", list(grown.items()))
         if self.committed is not None:
             self.committed(results)
+
+    def release(self) -> None:
+        """Count on no byte of any segment any more, and note that the files are being deleted: one transaction."""
+        with self._transaction():
+            self._db.execute("UPDATE responses SET offset = 0, length = 0")
+            self._db.execute("UPDATE segments SET length = 0")
+            self.set_meta(RELEASING, "under way")
 
     def begin_generation(self) -> None:
         """A stage begins to change the ledger: what a manifest says of its bytes no longer holds."""

@@ -20,8 +20,8 @@ from webtext.corpus.faults import fault_point
 from webtext.crawler.fetch.archives.asking import Ask, CommonCrawl, Wayback, sleep
 from webtext.crawler.fetch.archives.dead_links import DeadLink, DeadLinks, Found, Missed, Ruled
 from webtext.crawler.fetch.archives.orders import COMMON_CRAWL
-from webtext.crawler.fetch.archives.passing import ASIDE
 from webtext.crawler.fetch.archives.pace import Pace, PutAside, Spent
+from webtext.crawler.fetch.archives.passing import ASIDE
 from webtext.crawler.fetch.archives.taking import Taken, Taker
 from webtext.crawler.fetch.failures import verdict_of
 from webtext.crawler.fetch.judging import Refused, Verdict
