@@ -79,10 +79,10 @@ def _escaped(text: str) -> str:
 def cdxj_line(
     url: str, fetched: datetime, *, status: int, mime: str, digest: str, segment: str, offset: int, length: int
 ) -> str:
-    """One line of the index, without its line end."""
+    """One line of the index, without its line end: to the byte what cdxj-indexer 1.5 writes for the same record."""
     value = {
         "url": url,
-        "mime": mime or "unk",
+        **({"mime": mime} if mime else {}),
         "status": str(status),
         "digest": f"sha256:{digest}",
         "length": str(length),
