@@ -193,7 +193,10 @@ class Corpus(CorpusInspection):
 
             source = self._finished(Stage.LINKS)
             found = find_shards([Path(path) for path in shards], source.identity, wanted.crawl)
-            run = self._begin(Stage.PAGES, wanted, found.rules, found.inputs, {}, redo=refetch, resume=True)
+            before = None if refetch else stage_manifest(self.path, Stage.PAGES)
+            asked = {} if before is None or "sources" not in before.inputs else {"sources": before.inputs["sources"]}
+            inputs = {**found.inputs, **asked}  # pages that archives gave since stay
+            run = self._begin(Stage.PAGES, wanted, found.rules, inputs, {}, redo=refetch, resume=True)
             links = self._files(source, "links/part-")
             made = merge_shards(
                 run, found, links, wanted.crawl, refetch=refetch, accept_loss=accept_loss, stop=self._stop

@@ -48,7 +48,8 @@ def scrapy_settings(plan: Plan) -> dict[str, Any]:
         "DOWNLOAD_TIMEOUT": settings.timeout,
         "DOWNLOAD_MAXSIZE": settings.max_bytes,
         "DOWNLOAD_WARNSIZE": 0,
-        "REACTOR_THREADPOOL_MAXSIZE": 32,  # look-ups block a thread each
+        "REACTOR_THREADPOOL_MAXSIZE": 2,  # nothing of ours needs one
+        # What is not fetched through our handler would be guarded, too.
         "TWISTED_DNS_RESOLVER": f"{_HERE}.guard.GuardedResolver",
         LOOPBACK_SETTING: dict(plan.allow_loopback),
         "LOG_LEVEL": "WARNING",
@@ -57,7 +58,7 @@ def scrapy_settings(plan: Plan) -> dict[str, Any]:
         found["DOWNLOAD_HANDLERS_BASE"] = {}
         found["DOWNLOAD_HANDLERS"] = {"http": _REPLAY_HANDLER, "https": _REPLAY_HANDLER}
     else:
-        handler = "scrapy.core.downloader.handlers.http11.HTTP11DownloadHandler"
+        handler = f"{_HERE}.handler.WireHandler"
         found["DOWNLOAD_HANDLERS_BASE"] = {}
         found["DOWNLOAD_HANDLERS"] = {"http": handler, "https": handler}
     return found

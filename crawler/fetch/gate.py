@@ -13,6 +13,7 @@ from typing import Protocol
 
 from webtext.corpus.errors import WebtextError
 from webtext.corpus.files import os_errors
+from webtext.crawler.fetch.host_watch import HostWatch
 from webtext.crawler.fetch.ledger import Link
 
 LOOK_SECONDS = 1.0
@@ -49,6 +50,7 @@ class Gate:
         floor: below so many bytes nothing is begun; from a tenth more on the crawl goes on.
         patience: seconds of a low disk after which the crawl stops (`failure`).
         deadline: seconds since 1970 from which nothing is begun; None for none.
+        watch: told of each link.
         clock: seconds, monotonic. `now`: seconds since 1970.
     """
 
@@ -60,6 +62,7 @@ class Gate:
         floor: int,
         patience: float,
         deadline: float | None,
+        watch: HostWatch | None = None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -68,6 +71,7 @@ class Gate:
         self._floor = floor
         self._patience = patience
         self._deadline = deadline
+        self._watch = watch
         self._clock = clock
         self._now = now
         self._looked = float("-inf")
@@ -90,10 +94,15 @@ class Gate:
     def take(self) -> Link | None:
         """The next link, None where none may be asked for now."""
         self.look()
-        return None if self.over or self.low else self._source.take()
+        link = None if self.over or self.low else self._source.take()
+        if link is not None and self._watch is not None:
+            self._watch.began(link)
+        return link
 
     def done(self, link: Link) -> None:
         """A link has ended."""
+        if self._watch is not None:
+            self._watch.ended(link)
         self._source.done(link)
 
     def wait(self) -> float | None:

@@ -85,7 +85,7 @@ class Ledger(LedgerJoin):
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         super().__init__(connection)
         self.path = path
-        self.committed: Callable[[Sequence[Ended]], None] | None = None
+        self.committed: list[Callable[[Sequence[Ended]], None]] = []
         """Told of the results of each transaction, after it."""
 
     @classmethod
@@ -149,9 +149,10 @@ class Ledger(LedgerJoin):
         return self._db.execute("UPDATE links SET state = 0 WHERE state = 1").rowcount
 
     def defer(self, detail: str) -> int:
-        """End every wanted link that has not ended as `deferred`; their number."""
+        """End every wanted link that was to be fetched and was not as `deferred`; their number."""
         return self._db.execute(
-            "UPDATE links SET state = 2, outcome = 'deferred', detail = ? WHERE state <> 2 AND wanted = 1", (detail,)
+            "UPDATE links SET state = 2, outcome = 'deferred', detail = ? WHERE state IN (0, 1) AND wanted = 1",
+            (detail,),
         ).rowcount
 
     def take_up(self) -> int:
@@ -227,8 +228,8 @@ class Ledger(LedgerJoin):
                 ],
             )
             self._db.executemany("INSERT OR REPLACE INTO segments VALUES(?, ?)", list(grown.items()))
-        if self.committed is not None:
-            self.committed(results)
+        for told in self.committed:
+            told(results)
 
     def release(self) -> None:
         """Count on no byte of any segment any more, and note that the files are being deleted: one transaction."""

@@ -32,6 +32,10 @@ class LedgerJoin(LedgerContent):
         found = {} if row is None else json.loads(row[0])
         return {whose: {there: (*entry,) for there, entry in entries.items()} for whose, entries in found.items()}
 
+    def closed(self) -> set[int]:
+        """The numbers here of the segments that were taken."""
+        return {entry[0] for entries in self.taken().values() for entry in entries.values()}
+
     def note_taken(self, taken: Taken) -> None:
         """Store what `taken` gives."""
         self._db.execute("INSERT OR REPLACE INTO meta VALUES(?, ?)", (TAKEN, json.dumps(taken)))
@@ -39,8 +43,10 @@ class LedgerJoin(LedgerContent):
     _transaction: Callable[[], AbstractContextManager[None]]
 
     def pending(self) -> Iterator[list[Row]]:
-        """The wanted links without an outcome (key, url, domain), in lists of up to 20,000, by key."""
-        cursor = self._db.execute("SELECT key, url, domain FROM links WHERE wanted = 1 AND state <> 2 ORDER BY key")
+        """The wanted links that are to be fetched (key, url, domain), in lists of up to 20,000, by key."""
+        cursor = self._db.execute(
+            "SELECT key, url, domain FROM links WHERE wanted = 1 AND state IN (0, 1) ORDER BY key"
+        )
         while rows := cursor.fetchmany(_BATCH):
             yield rows
 
@@ -86,7 +92,7 @@ class LedgerJoin(LedgerContent):
                 key
                 for (key,) in self._db.execute(
                     "SELECT key FROM links WHERE key BETWEEN ? AND ? AND wanted = 1 "
-                    "AND (state <> 2 OR outcome = 'deferred')",
+                    "AND (state IN (0, 1) OR outcome = 'deferred')",
                     (first, last),
                 )
             }

@@ -22,6 +22,7 @@ from webtext.corpus.errors import Interrupted, WebtextError
 from webtext.corpus.files import read_json
 from webtext.corpus.processes import end_with_parent
 from webtext.crawler.fetch.figures import CrawlFigures, Rates, eta
+from webtext.crawler.fetch.host_watch import HostWatch
 from webtext.crawler.fetch.ledger import PAGE, Ledger
 from webtext.crawler.fetch.ledger_file import LEDGER_NAME
 from webtext.crawler.fetch.plan import Plan
@@ -62,8 +63,7 @@ def crawl(plan: Plan) -> int:
         ledger.recover()
         committed = ledger.segments()
         sealer = None if plan.sealed is None else Sealer(plan.sealed, ledger, committed, plan.known)
-        taken = {entry[0] for entries in ledger.taken().values() for entry in entries.values()}
-        segments = Segments(plan.pages, committed, about(plan), plan.segment_bytes, plan.numbering, taken)
+        segments = Segments(plan.pages, committed, about(plan), plan.segment_bytes, plan.numbering, ledger.closed())
         recorder = Recorder(ledger, segments)
         teller = Teller(recorder, segments)
 
@@ -113,6 +113,7 @@ class Teller:
     def message(self, spider: LinkSpider | None) -> dict[str, Any]:
         """The line to tell now; `spider` is None before the crawl has begun."""
         recorder = self._recorder
+        hosts = HostWatch({}).figures() if spider is None else spider.hosts.figures()
         pages, size = recorder.outcomes[PAGE] - self._pages, self._segments.size - self._bytes
         ended, pages_rate, bytes_rate = self._rates.at(time.monotonic(), recorder.done, pages, size)
         figures = CrawlFigures(
@@ -123,7 +124,8 @@ class Teller:
             pages_per_second=round(pages_rate, 2),
             bytes_per_second=round(bytes_rate, 2),
             outcomes=dict(sorted(recorder.outcomes.items())),
-            eta_seconds=eta(recorder.total - recorder.done, ended, ()),
+            **hosts,
+            eta_seconds=eta(recorder.total - recorder.done, ended, hosts["bounding"]),
         )
         gate = None if spider is None else spider.gate
         return {"figures": figures.to_json(), "low": gate is not None and gate.low}

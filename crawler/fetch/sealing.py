@@ -48,7 +48,7 @@ class Sealer:
                 for row in ledger.pages(number).to_pylist():
                     if row["offset"] >= self._known.get(number, 0):
                         self._rows[number].append([row[name] for name in PAGES.names])
-        ledger.committed = self._note
+        ledger.committed.append(self._note)
 
     def look(self, current: int) -> None:
         """Write the lists of all segments but `current`; everything in them is committed."""
@@ -65,12 +65,20 @@ class Sealer:
                 continue
             last = result.hops[-1]
             records, hop = last.records, len(result.hops) - 1
-            self._rows[last.segment].append([
-                result.key, result.hops[0].records.url, records.url, result.final_key, segment_name(last.segment),
-                last.offset, len(records.response),
-                record_id(result.key, hop, records.url, records.payload_sha256), records.payload_sha256,
-                records.fetched, CRAWL,
-            ])  # fmt: skip
+            known: dict[str, Any] = {
+                "key": result.key,
+                "url": result.hops[0].records.url,
+                "final_url": records.url,
+                "final_key": result.final_key,
+                "segment": segment_name(last.segment),
+                "offset": last.offset,
+                "length": len(records.response),
+                "record_id": record_id(result.key, hop, records.url, records.payload_sha256),
+                "payload_sha256": records.payload_sha256,
+                "fetched": records.fetched,
+                "source": CRAWL,
+            }
+            self._rows[last.segment].append([known[name] for name in PAGES.names])
 
 
 def _key(row: _Row) -> int:

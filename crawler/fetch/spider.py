@@ -8,28 +8,41 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime
 from typing import Any
 
 import scrapy
-from scrapy import signals
-from scrapy.exceptions import StopDownload
 
 from webtext.corpus.config import CrawlSettings
 from webtext.corpus.outcomes import Outcome
 from webtext.crawler.fetch.components import REPLAY_CONCURRENCY
+from webtext.crawler.fetch.decoding import Headers
 from webtext.crawler.fetch.dispatcher import Dispatcher
-from webtext.crawler.fetch.failures import RETRIED, verdict_of
 from webtext.crawler.fetch.feeder import Feeder
 from webtext.crawler.fetch.gate import Gate, free_bytes
-from webtext.crawler.fetch.judging import REDIRECTS, Refused, Verdict, judge_headers, judge_page, next_address
+from webtext.crawler.fetch.handler import ENOUGH, SENT
+from webtext.crawler.fetch.host_watch import HostWatch
+from webtext.crawler.fetch.judging import (
+    REDIRECTS,
+    Refused,
+    Verdict,
+    declared_length,
+    judge_headers,
+    judge_page,
+    next_address,
+)
 from webtext.crawler.fetch.ledger import PAGE, Ledger, Link
 from webtext.crawler.fetch.plan import Plan
 from webtext.crawler.fetch.recorder import Recorder, Result
 from webtext.crawler.fetch.records import MAX_HEAD, StoredResponse, http_head, request_bytes, response_records
 from webtext.crawler.fetch.replay import STORED
 from webtext.crawler.fetch.robots import ROBOTS
-from webtext.crawler.reddit.urls import host_of, key_of_normalised
+from webtext.crawler.fetch.wire import BrokenAnswer
+from webtext.crawler.reddit.urls import key_of_normalised
+
+RETRIED = frozenset({Outcome.UNREACHABLE, Outcome.TIMEOUT})
+"""Failures that may pass: these are tried again."""
+
+_SHORT_BODY = 1 << 16
 
 
 class LinkSpider(scrapy.Spider):  # type: ignore[misc]
@@ -51,8 +64,11 @@ class LinkSpider(scrapy.Spider):  # type: ignore[misc]
         )
         # The ledger may lie on another disk than the pages.
         disks = [plan.pages, ledger.path.resolve().parent]
+        self.hosts = HostWatch(ledger.backlog())
+        ledger.committed.append(self.hosts.committed)
         self.gate = Gate(
             feeder,
+            watch=self.hosts,
             free=lambda: free_bytes(disks),
             floor=plan.settings.min_free,
             patience=plan.settings.disk_patience,
@@ -60,13 +76,6 @@ class LinkSpider(scrapy.Spider):  # type: ignore[misc]
         )
         concurrency = REPLAY_CONCURRENCY if self._replayed else plan.settings.concurrency
         self.dispatcher = Dispatcher(self.gate, recorder, self.follow, concurrency=concurrency, report=report)
-
-    @classmethod
-    def from_crawler(cls, crawler: Any, *args: Any, **kwargs: Any) -> LinkSpider:
-        """Scrapy's constructor."""
-        spider: LinkSpider = super().from_crawler(crawler, *args, **kwargs)
-        crawler.signals.connect(spider.headers_received, signals.headers_received)
-        return spider
 
     @property
     def settings_of_crawl(self) -> CrawlSettings:
@@ -121,8 +130,8 @@ class LinkSpider(scrapy.Spider):  # type: ignore[misc]
                 stored, sent = await self._ask_once(url, robots=robots)
             except Refused as error:
                 return error.verdict, None
-            except Exception as error:  # noqa: BLE001  (whatever a server provokes is an outcome of its link)
-                verdict = self._verdict_of(error, url)
+            except BrokenAnswer as error:
+                verdict = error.verdict
                 if not tries or verdict.outcome not in RETRIED:
                     return verdict, None
                 continue
@@ -130,33 +139,24 @@ class LinkSpider(scrapy.Spider):  # type: ignore[misc]
                 return stored, sent
 
     async def _ask_once(self, url: str, *, robots: bool) -> tuple[StoredResponse, bytes | None]:
-        meta: dict[str, Any] = {"address": url, "download_timeout": self.plan.settings.timeout}
+        authority, slash, path = url.partition("://")[2].partition("/")
+        sent = request_bytes(slash + path, authority, self._headers)
+        meta: dict[str, Any] = {"address": url, SENT: sent}
         if robots:
             meta[ROBOTS] = True
-        request = scrapy.Request(url, headers=self._headers, meta=meta, dont_filter=True)
-        response = await self.crawler.engine.download_async(request)
-        stored: StoredResponse | None = request.meta.get(STORED)
-        if stored is not None:
-            return _readable(stored), None
-        clock = self.plan.clock
-        now = datetime.fromisoformat(clock) if clock else datetime.now(UTC).replace(microsecond=0)
-        stored = StoredResponse(url, response.status, _pairs(response.headers), response.body, now)
-        authority, slash, path = url.partition("://")[2].partition("/")
-        return _readable(stored), request_bytes(slash + path, authority, _pairs(request.headers))
+        else:
+            meta[ENOUGH] = self.head_is_enough
+        request = scrapy.Request(url, meta=meta, dont_filter=True)
+        await self.crawler.engine.download_async(request)
+        stored: StoredResponse = request.meta[STORED]
+        return _readable(stored), None if self._replayed else sent
 
-    def _verdict_of(self, error: Exception, url: str) -> Verdict:
-        from twisted.internet import reactor
-
-        refused = getattr(reactor.nameResolver, "refused", ())
-        return verdict_of(error, host_of(url), refused, self.plan.settings.max_bytes)
-
-    def headers_received(self, headers: Any, request: Any) -> None:
-        """Scrapy's signal: end a download whose headers decide already, before its body comes."""
-        # The signal does not carry the status. A redirect is read whole: its record is kept.
-        if ROBOTS in request.meta or b"Location" in headers:
-            return
-        if judge_headers(200, _pairs(headers), self.plan.settings) is not None:
-            raise StopDownload(fail=False)
+    def head_is_enough(self, status: int, headers: Headers) -> bool:
+        """Whether the head of an answer decides already, so that its body need not come."""
+        if judge_headers(status, headers, self.plan.settings) is None:
+            return False
+        # A short body is read: so its connection can be used again.
+        return not 0 < declared_length(headers) <= _SHORT_BODY
 
 
 def _readable(stored: StoredResponse) -> StoredResponse:
@@ -166,11 +166,7 @@ def _readable(stored: StoredResponse) -> StoredResponse:
     return stored
 
 
-def _pairs(headers: Any) -> list[tuple[str, str]]:
-    return [(name.decode("latin-1"), value.decode("latin-1")) for name, values in headers.items() for value in values]
-
-
-def _request_headers(settings: CrawlSettings) -> dict[str, str]:
+def _request_headers(settings: CrawlSettings) -> list[tuple[str, str]]:
     agent = settings.user_agent
     headers = {
         "Accept": "text/html,application/xhtml+xml,text/plain;q=0.9,*/*;q=0.1",
@@ -181,4 +177,4 @@ def _request_headers(settings: CrawlSettings) -> dict[str, str]:
         headers["From"] = settings.contact  # RFC 9110, section 10.1.2
     elif settings.contact:
         agent = f"{agent} ({settings.contact})"
-    return {"User-Agent": agent, **headers}
+    return [("User-Agent", agent), *headers.items()]

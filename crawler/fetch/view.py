@@ -135,7 +135,7 @@ def line(picture: CrawlFigures, standing: str = "") -> str:
     if standing:
         parts.append(standing)
     if picture.bounding:
-        parts.append(f"longest queue {_bounding(picture.bounding[0])}")
+        parts.append(f"longest queue {picture.bounding[0].host} {_bounding(picture.bounding[0])}")
     return printable_line(", ".join(parts))
 
 

@@ -21,7 +21,7 @@ from webtext.crawler.fetch.ledger_content import PAGES
 from webtext.crawler.text.parts import Files, Part, Rows
 from webtext.crawler.text.plan import LINK_COLUMNS, PLAN, cut_parts, join_links, made_of, numbers, rows_of
 
-_SAME = (*LINK_COLUMNS, "final_url", "final_key", "record_id", "fetched")
+_SAME = tuple(name for name in PLAN.names if name not in ("segment", "offset", "length"))
 """What makes two rows of a plan the same page of the same link; where its bytes lie may change."""
 
 

@@ -19,6 +19,7 @@ from crawling import QUICK, WildServer, crawl, pages_of, says, silent
 from small_web import write_warc
 from warcio.archiveiterator import ArchiveIterator
 
+from webtext.corpus import faults
 from webtext.corpus.errors import Interrupted, WebtextError
 from webtext.corpus.faults import InjectedFault
 from webtext.corpus.files import read_json
@@ -141,6 +142,7 @@ def test_broken_off_while_ledgers_are_divided_or_joined_loses_nothing(
     tmp_path: Path, warc: Path, whole: Manifest, monkeypatch: pytest.MonkeyPatch, point: str, workers: int
 ) -> None:
     """With the same number of processes the next time, with another, or with one."""
+    monkeypatch.setattr(faults, "_passed", Counter())  # of this test alone
     monkeypatch.setenv("WEBTEXT_FAULT", f"{point}:raise")
     with pytest.raises(InjectedFault):
         crawl(tmp_path, URLS, replay=[warc], workers=2)
