@@ -67,6 +67,14 @@ class LinksSettings:
 
 SOURCES = ("live", "commoncrawl", "wayback")
 
+# What their operators say these collect for: training. Not those that fetch a page because a person asked for it, nor
+# search engines. (Operators' own pages, and the list of ai.robots.txt, in November 2026.)
+AI_AGENTS = (
+    "AI2Bot", "Amazonbot", "anthropic-ai", "Applebot-Extended", "Bytespider", "CCBot", "ClaudeBot", "cohere-ai",
+    "cohere-training-data-crawler", "Diffbot", "FacebookBot", "Google-Extended", "GPTBot", "ImagesiftBot",
+    "Meta-ExternalAgent", "omgili", "omgilibot", "PanguBot", "Timpibot", "Webzio-Extended",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class CrawlSettings:
@@ -90,12 +98,22 @@ class CrawlSettings:
         choices=("all", "until-extracted"),
     )  # fmt: skip
     obey_robots: bool = setting(True, "obey robots.txt (RFC 9309)")
+    max_crawl_delay: float = setting(
+        300.0, "a host whose robots.txt asks for more seconds between requests is not visited", low=0, high=86_400
+    )
     opt_out: tuple[str, ...] = setting(
-        ("noai", "noimageai", "noml"), "words in X-Robots-Tag or meta robots that keep a page out",
+        ("noai", "noimageai", "noml"), "words in X-Robots-Tag or meta robots that keep a page out; noindex and "
+        "noarchive may be among them",
     )  # fmt: skip
-    timeout: float = setting(20.0, "seconds one answer may take in all", shapes=False, low=0.1, high=600)
-    max_bytes: int = setting(10_000_000, "the largest body that is kept, as sent and decoded", low=1_000)
-    max_redirects: int = setting(5, "how many redirects are followed", low=0, high=30)
+    ai_agents: tuple[str, ...] = setting(
+        AI_AGENTS, "crawlers for training whose own group in robots.txt, or name in X-Robots-Tag, speaks to us, too",
+    )  # fmt: skip
+    tdm: bool = setting(True, "keep out what is reserved from text and data mining (the W3C's TDMRep)")
+    ai_txt: bool = setting(True, "keep out what a site's ai.txt disallows")
+    timeout: float = setting(30.0, "seconds one answer may take in all", shapes=False, low=0.1, high=600)
+    max_bytes: int = setting(10_000_000, "the largest body that is kept, as sent", low=1_000)
+    max_decoded: int = setting(20_000_000, "the largest body that is kept, without its Content-Encoding", low=1_000)
+    max_redirects: int = setting(10, "how many redirects are followed", low=0, high=30)
     concurrency: int = setting(64, "requests under way at once", shapes=False, low=1, high=4_096)
     delay: float = setting(1.0, "seconds between two requests to one host", shapes=False, low=0, high=3_600)
     retries: int = setting(1, "further tries after a network failure or a 5xx answer", shapes=False, low=0, high=10)

@@ -34,6 +34,9 @@ MARKER = "demo.json"
 REQUESTS = "requests.log"
 """Everything the server was asked for, over all sittings."""
 
+CONTACT = "demo@example.org"
+"""Who the demo's requests say is behind them; the little web has nobody who would write."""
+
 CLOCK = "2025-02-01T12:00:00+00:00"
 """When the demo's pages were fetched, according to its corpus: so that it comes out the same each time."""
 
@@ -135,19 +138,20 @@ def build_corpus(folder: Path, web: DemoWeb, size: Size) -> tuple[Corpus, Mappin
     path = corpus.path
     show.command("init", path)
     # There is no flag for these: some hosts of the little web never answer, and one sends a page without an end.
-    store_values(path / CONFIG_NAME, "crawl", {"timeout": size.timeout, "max_bytes": size.max_bytes})
-    show.note(f"{CONFIG_NAME}: crawl.timeout = {size.timeout:g}, crawl.max_bytes = {size.max_bytes}")
+    limits = {"timeout": size.timeout, "max_bytes": size.max_bytes, "max_decoded": size.max_bytes}
+    store_values(path / CONFIG_NAME, "crawl", limits)
+    show.note(f"{CONFIG_NAME}: " + ", ".join(f"crawl.{name} = {value}" for name, value in limits.items()))
     dump, reading_list = folder / DUMP_NAME, folder / LIST_NAME
     show.command("doctor", dump, "--workers", 1)
     for line in str(doctor(dump, workers=1)).splitlines():
         say(line)
     show.command("links", path, dump, reading_list, "--workers", WORKERS)
     corpus.links(dump, reading_list, workers=WORKERS)
-    show.command("crawl", path, "--delay", size.delay)
+    show.command("crawl", path, "--contact", CONTACT, "--delay", size.delay)
     server = WebServer(web, folder / REQUESTS)
     with os_errors(folder / REQUESTS), server.running():
         show.note(f"for the demo alone, the names of its hosts lead to 127.0.0.1:{server.port}")
-        corpus.crawl(delay=size.delay, _little_web=server.resolver_table(), _clock=CLOCK)
+        corpus.crawl(contact=CONTACT, delay=size.delay, _little_web=server.resolver_table(), _clock=CLOCK)
     show.command("extract", path, "--quality", QUALITY, "--workers", WORKERS)
     corpus.extract(quality=[QUALITY], workers=WORKERS)
     show.command("dedup", path, "--workers", WORKERS)

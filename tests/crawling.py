@@ -239,5 +239,7 @@ def chunked(*parts: bytes) -> Answer:
     return lambda connection, wild: connection.sendall(head + body)
 
 
-QUICK = replace(CrawlSettings(), delay=0.0, timeout=1.0, retries=1, max_bytes=200_000)
+QUICK = replace(
+    CrawlSettings(), contact="me@example.org", delay=0.0, timeout=1.0, retries=1, max_bytes=200_000, max_decoded=200_000
+)
 """Settings for a server on this machine."""

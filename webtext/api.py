@@ -28,7 +28,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from webtext.corpus.config import shaping
+from webtext.corpus.config import CONFIG_NAME, Settings, shaping, store_values
 from webtext.corpus.errors import UsageError
 from webtext.corpus.files import os_errors
 from webtext.corpus.interrupts import stop_signals
@@ -43,6 +43,7 @@ from webtext.inspection import CorpusInspection
 from webtext.reports import StageReport, Status
 
 if TYPE_CHECKING:
+    from webtext.crawler.fetch.explain import Explanation
     from webtext.crawler.reddit.findings import Findings
 
 LINKS_A_PROCESS = 5_000
@@ -137,6 +138,7 @@ class Corpus(CorpusInspection):
         """
         with self._writing("crawl", settings, Stage.PAGES, raising=False) as wanted, needs("crawl"):
             from webtext.crawler.fetch.archives.passing import describe
+            from webtext.crawler.fetch.contact import check_contact
             from webtext.crawler.fetch.crawl import check_conditions, make_pages, pages_inputs, pages_rules
             from webtext.crawler.fetch.deadline import parse_deadline
             from webtext.crawler.fetch.shards import Shard
@@ -158,10 +160,14 @@ class Corpus(CorpusInspection):
                 inputs = {**inputs, **{name: value for name, value in previous.inputs.items() if name not in old}}
                 if "replay" in inputs:
                     inputs.pop("sources", None)
+            elif not archives and (wanted.crawl.contact or previous is None):
+                check_contact(wanted.crawl)
             left = previous is not None and bool(previous.outcomes.get(Outcome.DEFERRED))
             run = self._begin(Stage.PAGES, wanted, pages_rules(wanted.crawl), inputs, settings, redo=again, resume=left)
             if run.done:
                 return _nothing(run)
+            if "contact" in settings:  # who has said it once is not asked again
+                store_values(self.path / CONFIG_NAME, "crawl", {"contact": wanted.crawl.contact})
             manifest = make_pages(
                 run,
                 self.path,
@@ -392,6 +398,10 @@ class Corpus(CorpusInspection):
         with needs("tokenize"):
             from webtext.pipelines.engines import choose_engine
             from webtext.tokenize.choosing import stated
+        if not replay and stage_manifest(self.path, Stage.PAGES) is None:
+            with needs("crawl"):
+                from webtext.crawler.fetch.contact import check_contact
+            check_contact(settings.crawl)
         stated(settings.tokenize, stage_manifest(self.path, Stage.SHARDS))
         choose_engine(settings.engine, None, self.path.absolute())
 
@@ -431,6 +441,31 @@ def doctor(*sources: str | os.PathLike[str], min_karma: int = 3, workers: int | 
         with stop_signals(raising=True):
             found = find_sources([os.fspath(name) for name in sources], accept_loss=True, spool=Spool(Path(folder)))
             return examine(found, min_karma=min_karma, engine=Engine(workers or cores()))
+
+
+def robots(
+    url: str,
+    corpus: str | os.PathLike[str] | None = None,
+    *,
+    file: str | os.PathLike[str] | None = None,
+    contact: str | None = None,
+    _little_web: Mapping[str, str] | None = None,
+) -> Explanation:
+    """What a crawl would do at an address, and why: robots.txt, tdmrep.json and ai.txt of its site.
+
+    Args:
+        corpus: whose settings count, and whose cache is looked into first; the defaults without one.
+        file: a robots.txt on this machine, to be read as that of the site; then nothing is asked for.
+        contact: as the setting.
+    """
+    with needs("crawl"):
+        from webtext.crawler.fetch.robots_command import look_at
+
+        folder = None if corpus is None else Corpus(corpus, create=False)
+        settings = Settings() if folder is None else folder.settings
+        values = {} if contact is None else {"contact": contact}
+        crawl = settings.with_values("crawl", values, where="webtext robots").crawl
+        return look_at(url, crawl, None if folder is None else folder.path, file=file, allow_loopback=_little_web)
 
 
 def _worth(workers: int | None, links: int) -> int:

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from webtext.commands import crawls, evaluation, folders, models, shards, sources, stages, trace
+from webtext.commands import crawls, evaluation, folders, models, robots, shards, sources, stages, trace
 from webtext.commands.help import Book, dress
 from webtext.corpus.errors import WebtextError
 from webtext.corpus.progress import say
@@ -39,6 +39,7 @@ for _group in (
     sources.commands,
     stages.commands,
     crawls.commands,
+    robots.commands,
     shards.commands,
     models.commands,
     trace.commands,

@@ -19,8 +19,6 @@ def scrapy_settings(plan: Plan) -> dict[str, Any]:
     replayed = bool(plan.replay)
     settings = plan.settings
     middlewares: dict[str, int] = {f"{_HERE}.guard.LiteralGuard": 10}
-    if settings.obey_robots:
-        middlewares[f"{_HERE}.robots.RobotsMiddleware"] = 20
     found: dict[str, Any] = {
         "USER_AGENT": settings.user_agent,
         # Ours alone: no retries, redirects, cookies, proxies (an environment variable would lead around the address
@@ -42,8 +40,10 @@ def scrapy_settings(plan: Plan) -> dict[str, Any]:
         "CONCURRENT_ITEMS": 1,
         # The dispatcher bounds what is under way.
         "CONCURRENT_REQUESTS": 0,
+        # One request a host, and the delay between two, are kept by the spider (`delays.HostTurns`); Scrapy's own
+        # delay knows one number of seconds for all.
         "CONCURRENT_REQUESTS_PER_DOMAIN": REPLAY_CONCURRENCY if replayed else 1,
-        "DOWNLOAD_DELAY": 0 if replayed else settings.delay,
+        "DOWNLOAD_DELAY": 0,
         "DOWNLOAD_DELAY_JITTER": 0,
         "DOWNLOAD_TIMEOUT": settings.timeout,
         "DOWNLOAD_MAXSIZE": settings.max_bytes,

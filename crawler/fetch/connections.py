@@ -60,7 +60,7 @@ class Connections:
         """Send a request and read its answer.
 
         Args:
-            parser: makes the parser that reads the answer; twice where a kept connection turns out to be dead.
+            parser: makes the parser that reads the answer.
             timeout: seconds for everything: look-up, connection, answer.
 
         Raises:
@@ -69,15 +69,16 @@ class Connections:
         try:
             async with asyncio.timeout(timeout):
                 kept = self._idle.pop(server, None)
-                if kept is not None:
+                if kept is not None and not kept.ended:
                     reading = parser()
                     try:
                         return await self._over(kept, server, request, reading)
-                    except BrokenAnswer:
-                        # A server may end an idle connection at any moment: then nothing was answered, and asking
-                        # again is no second try (RFC 9112, section 9.3.1).
-                        if reading.began:
-                            raise
+                    except BrokenAnswer as error:
+                        # A server may end an idle connection at any moment, also in this one: then nothing was
+                        # answered, and asking again is no second try (RFC 9112, section 9.3.1). But the server may
+                        # have seen the request: who asks again waits for the host's delay first.
+                        error.stale = not reading.began
+                        raise
                 connection = await self._connect(server, timeout)
                 return await self._over(connection, server, request, parser())
         except TimeoutError as error:

@@ -38,12 +38,14 @@ from webtext.crawler.fetch.conditions import (
     note_of,
     pages_rules,
 )
+from webtext.crawler.fetch.contact import check_contact
 from webtext.crawler.fetch.hashing import heed, prefix_sha256, whole_sha256
 from webtext.crawler.fetch.ledger import PAGE, RELEASING, Ledger
 from webtext.crawler.fetch.ledger_file import LEDGER_NAME, at_rest, check_sqlite, generation
 from webtext.crawler.fetch.plan import Plan
 from webtext.crawler.fetch.replay_index import by_sha256, write_index
 from webtext.crawler.fetch.shards import WHOLE, Numbering, Shard
+from webtext.crawler.fetch.site_store import STORE_NAME
 from webtext.crawler.fetch.verify import INDEX_NAME, check_ledger, named_ledger, verify_pages
 from webtext.crawler.fetch.warc import SEGMENT_BYTES, Segments, check_lengths, segment_name, segment_number
 from webtext.crawler.fetch.workers import SHARDS as DIVIDED
@@ -124,10 +126,13 @@ def make_pages(
         ChangedSettings: what is in pages/ was fetched under other settings, rules or WARC files.
         DamagedFile: ledger, segment or a WARC file is damaged; the hint says what to do.
         Interrupted: it was stopped.
+        UsageError: the network is to be crawled, and nobody is named who can be reached about it.
         LossAlarm: as `StageRun.publish`; what was fetched is kept.
     """
     check_sqlite()
     pages = run.folder
+    if not replay and not (pages / LEDGER_NAME).exists():
+        check_contact(settings)
     warcs = {name: path.absolute() for name, path in by_sha256(replay, stop).items()}
     conditions = conditions_of(settings, list(warcs))
     plan = Plan(
@@ -137,6 +142,7 @@ def make_pages(
         replay=tuple(warcs.values()),
         replay_index=_index(run, warcs, stop),
         segment_bytes=segment_bytes,
+        hosts=None if replay else (pages if state is None else state).absolute() / STORE_NAME,
         allow_loopback=allow_loopback or {},
         clock=clock,
         deadline=deadline,
@@ -155,6 +161,8 @@ def make_pages(
         passes = ArchivePasses(corpus, plan, archives, run.work / "archives.json", links, stop)
         ended = passes.before()
     if ended < total:
+        if not replay:
+            check_contact(settings)
         _fetch(run, corpus, plan, shard, state, workers, stop, total=total, ended=ended)
     if passes is not None:
         passes.after()
@@ -200,7 +208,7 @@ def prepare(
                 check_lengths(run.folder, ledger.segments())
         if anew:
             refetching.discard(run)
-            run.folder.mkdir()
+            run.folder.mkdir(exist_ok=True)
     states.settle(run.folder, state)
     with Ledger.writing(path) as ledger:
         ledger.begin_generation()

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from webtext.crawler.fetch.gate import Source
-from webtext.crawler.fetch.ledger import Link
+from webtext.crawler.fetch.ledger import PAGE, Link
 from webtext.crawler.fetch.recorder import Recorder, Result
 
 TICK_SECONDS = 0.5  # between two commits at the latest, and between two reports
@@ -82,7 +82,8 @@ class Dispatcher:
         self._wake.set()
         if task.cancelled():
             return  # stays claimed, and is pending again at the next start
-        self._feeder.done(link)
+        failure = task.exception()
+        self._feeder.done(link, page=failure is None and task.result().outcome == PAGE)
         try:
             self._recorder.add(task.result())
         except BaseException as error:  # noqa: BLE001  (carried to run, which raises it)

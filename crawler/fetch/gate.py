@@ -13,7 +13,6 @@ from typing import Protocol
 
 from webtext.corpus.errors import WebtextError
 from webtext.corpus.files import os_errors
-from webtext.crawler.fetch.host_watch import HostWatch
 from webtext.crawler.fetch.ledger import Link
 
 LOOK_SECONDS = 1.0
@@ -28,7 +27,7 @@ class Source(Protocol):
 
     def take(self) -> Link | None: ...
 
-    def done(self, link: Link) -> None: ...
+    def done(self, link: Link, *, page: bool = False) -> None: ...
 
     def wait(self) -> float | None: ...
 
@@ -50,7 +49,6 @@ class Gate:
         floor: below so many bytes nothing is begun; from a tenth more on the crawl goes on.
         patience: seconds of a low disk after which the crawl stops (`failure`).
         deadline: seconds since 1970 from which nothing is begun; None for none.
-        watch: told of each link.
         clock: seconds, monotonic. `now`: seconds since 1970.
     """
 
@@ -62,7 +60,6 @@ class Gate:
         floor: int,
         patience: float,
         deadline: float | None,
-        watch: HostWatch | None = None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -71,7 +68,6 @@ class Gate:
         self._floor = floor
         self._patience = patience
         self._deadline = deadline
-        self._watch = watch
         self._clock = clock
         self._now = now
         self._looked = float("-inf")
@@ -94,16 +90,11 @@ class Gate:
     def take(self) -> Link | None:
         """The next link, None where none may be asked for now."""
         self.look()
-        link = None if self.over or self.low else self._source.take()
-        if link is not None and self._watch is not None:
-            self._watch.began(link)
-        return link
+        return None if self.over or self.low else self._source.take()
 
-    def done(self, link: Link) -> None:
-        """A link has ended."""
-        if self._watch is not None:
-            self._watch.ended(link)
-        self._source.done(link)
+    def done(self, link: Link, *, page: bool = False) -> None:
+        """A link has ended, as a page or not."""
+        self._source.done(link, page=page)
 
     def wait(self) -> float | None:
         """Seconds until `take` may give something again; None where only a `done` can change that."""

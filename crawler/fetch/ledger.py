@@ -32,6 +32,7 @@ VERSION = 1
 RELEASING = "releasing"
 """The note that bodies of pages are being deleted (`webtext.crawler.fetch.release`); the next crawl takes it away."""
 
+_CLAIMED = 256  # keys a statement; SQLite takes 999 of old
 _LOOKS = 100_000  # SQLite's instructions between two looks at the stop: about a millisecond
 
 # state: 0 pending, 1 claimed, 2 done. wanted: named by the current links/ (a link may leave it; its page stays).
@@ -199,6 +200,27 @@ class Ledger(LedgerJoin):
             "RETURNING key, url",
             (count,),
         ).fetchall()
+        if rows:
+            fault_point("crawl.claimed")
+        return [Link(unsigned_key(key), url) for key, url in rows]
+
+    def waiting(self) -> Iterator[tuple[int, str]]:
+        """Key (as it is stored: signed) and address of each pending link, in one pass."""
+        yield from self._db.execute("SELECT key, url FROM links WHERE state = 0 AND wanted = 1")
+
+    def claim_keys(self, keys: Sequence[int]) -> list[Link]:
+        """Take these links (keys as `waiting` gives them), as far as they are pending; in no order."""
+        rows: list[tuple[int, str]] = []
+        for start in range(0, len(keys), _CLAIMED):
+            some = list(keys[start : start + _CLAIMED])
+            # Few different statements: SQLite's are kept ready.
+            marks = 1 << (len(some) - 1).bit_length()
+            some += some[-1:] * (marks - len(some))
+            rows += self._db.execute(
+                f"UPDATE links SET state = 1 WHERE key IN ({','.join('?' * marks)}) AND state = 0 AND wanted = 1 "
+                "RETURNING key, url",
+                some,
+            ).fetchall()
         if rows:
             fault_point("crawl.claimed")
         return [Link(unsigned_key(key), url) for key, url in rows]

@@ -15,7 +15,6 @@ from webtext.corpus.schemas import OUTCOMES, TIME, unsigned_key
 from webtext.crawler.fetch.cdxj import cdxj_line
 from webtext.crawler.fetch.records import record_id
 from webtext.crawler.fetch.warc import segment_name
-from webtext.crawler.reddit.urls import host_of
 
 PAGE = "page"
 """The outcome of a link that has a page; all others are words of `webtext.corpus.outcomes`."""
@@ -57,20 +56,6 @@ class LedgerContent:
             "SELECT outcome, count(*) FROM links WHERE wanted = 1 AND state = 2 GROUP BY outcome ORDER BY outcome"
         )
         return total, Counter(dict(ended))
-
-    def backlog(self, most: int = 1_000) -> dict[str, int]:
-        """The hosts with most links to fetch, and how many (links alone on their host are not counted)."""
-        rows = self._db.execute(
-            "SELECT host, count(*) AS links FROM ("
-            "SELECT substr(rest, 1, instr(rest, '/') - 1) AS host FROM ("
-            "SELECT substr(url, instr(url, '://') + 3) AS rest FROM links WHERE state = 0 AND wanted = 1)) "
-            "GROUP BY host HAVING links > 1 ORDER BY links DESC, host LIMIT ?",
-            (most,),
-        )
-        found: Counter[str] = Counter()
-        for place, links in rows:
-            found[host_of(f"http://{place}/")] += links
-        return dict(found)
 
     def has_outcomes(self) -> bool:
         """Whether any link has ended, wanted or not."""

@@ -33,6 +33,8 @@ class Plan:
     """Where it lists the pages of each segment that it will not append to any more; None: nowhere."""
     known: Mapping[int, int] = field(default_factory=dict)
     """Segments of an earlier, finished crawl and their bytes: pages in them are not listed."""
+    hosts: Path | None = None
+    """Where it remembers hosts (`site_store`), together with the others of its kind; None: nowhere."""
     allow_loopback: Mapping[str, str] = field(default_factory=dict)
     """Only for tests and the demo: host names that may lead to this machine, with the address. No flag reaches it."""
     clock: str = ""
@@ -52,6 +54,7 @@ class Plan:
             "deadline": self.deadline,
             "known": [[number, length] for number, length in self.known.items()],
             "sealed": None if self.sealed is None else str(self.sealed),
+            "hosts": None if self.hosts is None else str(self.hosts),
             "allow_loopback": dict(self.allow_loopback),
             "clock": self.clock,
         }
@@ -73,6 +76,7 @@ class Plan:
             deadline=value["deadline"],
             known=dict(value["known"]),
             sealed=None if value["sealed"] is None else Path(value["sealed"]),
+            hosts=None if value["hosts"] is None else Path(value["hosts"]),
             allow_loopback=value["allow_loopback"],
             clock=value["clock"],
         )

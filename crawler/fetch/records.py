@@ -68,6 +68,8 @@ class ResponseRecords:
     response: bytes
     request: bytes | None
     metadata: bytes | None = None
+    """What was said of the page's use, as it stood when it was fetched (`evidence`)."""
+    origin: bytes | None = None
     """Of an answer out of an archive: where it was taken from."""
 
 
@@ -141,11 +143,11 @@ def response_records(
         payload_sha256=payload,
         response=build_record(fields, head, stored.body, level=level),
         request=asked,
-        metadata=None if provenance is None else _metadata(key, hop, stored, payload, name, provenance),
+        origin=None if provenance is None else _origin(key, hop, stored, payload, name, provenance),
     )
 
 
-def _metadata(key: int, hop: int, stored: StoredResponse, payload: str, response: str, found: Provenance) -> bytes:
+def _origin(key: int, hop: int, stored: StoredResponse, payload: str, response: str, found: Provenance) -> bytes:
     """The record that says where an answer was taken from (WARC/1.1, section 6.6: application/warc-fields)."""
     told = {
         "source": found.source,
@@ -157,7 +159,8 @@ def _metadata(key: int, hop: int, stored: StoredResponse, payload: str, response
     block = "".join(f"{name}: {value}\r\n" for name, value in told.items()).encode()
     fields = [
         ("WARC-Type", "metadata"),
-        ("WARC-Record-ID", f"<{record_id(key, hop, stored.url, payload, 'metadata')}>"),
+        ("WARC-Record-ID", f"<{record_id(key, hop, stored.url, payload, 'origin')}>"),
+        ("WARC-Concurrent-To", f"<{response}>"),
         ("WARC-Refers-To", f"<{response}>"),
         ("WARC-Date", found.taken.strftime(WARC_TIME)),
         ("WARC-Target-URI", stored.url),

@@ -26,6 +26,8 @@ class BrokenAnswer(Exception):
     def __init__(self, outcome: Outcome, detail: str) -> None:
         super().__init__(f"{outcome}: {detail}")
         self.verdict = Verdict(outcome, detail)
+        self.stale = False
+        """Whether it was an idle connection that had ended: asking once more is no second try."""
 
 
 class AnswerParser:
@@ -178,6 +180,7 @@ class AnswerParser:
             left, place = int(size, 16), end + 1
             if not left:
                 self._rest = b""
+                self._left = 0
                 self._read = self._trailer
                 return self._trailer(data[place:])
             if self._size + left > self._max_body:
@@ -228,6 +231,9 @@ class AnswerParser:
         raise _invalid()
 
     def _trailer(self, data: bytes) -> bool:
+        self._left += len(data)  # every field of it is thrown away: it may not go on for ever
+        if self._left > _MAX_TRAILER:
+            raise _invalid()
         data = self._rest + data
         place = 0
         while (end := data.find(b"\n", place)) >= 0:

@@ -160,7 +160,7 @@ def test_a_dead_link_is_had_from_the_first_archive_that_has_it(web: Web) -> None
             for record in ArchiveIterator(file)
             if record.rec_type == "metadata"
         ]
-    (of_both,) = [text for url, text in told if url == normalise(both)]
+    (of_both,) = [text for url, text in told if url == normalise(both) and text.startswith("source")]
     assert of_both.startswith(
         "source: commoncrawl\r\ncaptured: 2013-05-12T00:00:00Z\r\nposted: 2013-05-01T00:00:00Z\r\n"
         "days-apart: 11\r\nvia: "

@@ -15,8 +15,6 @@ from webtext.corpus.printable import printable, printable_line
 from webtext.corpus.progress import say
 from webtext.crawler.fetch import view
 from webtext.crawler.fetch.figures import CrawlFigures, HostFigure
-from webtext.crawler.fetch.host_watch import HostWatch
-from webtext.crawler.fetch.ledger import Link
 from webtext.crawler.fetch.view import CrawlView, duration, line, lines, panel, size
 from webtext.reports import Status
 
@@ -112,28 +110,3 @@ def test_several_processes_are_one_view(tmp_path: Path, capsys: pytest.CaptureFi
     assert (told["done"], told["note"]) == (35, "2 processes, the disk is low: waiting for room")
     assert capsys.readouterr().err.startswith("crawl: 35 of 100 links (35%), 10.0 pages/s, 10.0 kB/s, 15 pages")
     assert not (tmp_path / "progress.json").exists()
-
-
-def test_hosts_are_watched_from_link_to_link() -> None:
-    now = [0.0]
-    watch = HostWatch({"long.example": 3}, lambda: now[0])
-    for number, host in enumerate(["long.example", "long.example", "quick.example"]):
-        link = Link(number, f"http://{host}/{number}")
-        watch.began(link)
-        now[0] += 4.0 if host.startswith("long") else 0.5
-        watch.ended(link)
-    found = watch.figures()
-    assert [(host.host, host.seconds_per_page) for host in found["slowest"]] == [
-        ("long.example", 4.0), ("quick.example", 0.5),
-    ]  # fmt: skip
-    assert found["bounding"] == [HostFigure("long.example", 1, 0, 4.0, 4.0)]
-
-
-def test_a_million_hosts_take_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    from webtext.crawler.fetch import host_watch
-
-    monkeypatch.setattr(host_watch, "REMEMBERED", 50)
-    watch = HostWatch({"long.example": 3}, lambda: 0.0)
-    for number in range(500):
-        watch.began(Link(number, f"http://host{number}.example/"))
-    assert len(watch._others) == 50

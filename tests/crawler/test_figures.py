@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-from webtext.crawler.fetch.delays import HostDelays
 from webtext.crawler.fetch.figures import CrawlFigures, HostFigure, Rates, eta, merged
 
 
@@ -46,22 +45,3 @@ def test_a_picture_passes_through_json() -> None:
         1, 2, 1, 10, 1.0, 10.0, {"page": 1}, busiest=[HostFigure("a.example", 1, 1, 0.5, 0.5)], eta_seconds=None
     )
     assert CrawlFigures.from_json(json.loads(json.dumps(picture.to_json()))) == picture
-
-
-def test_a_host_waits_from_the_start_of_one_request_to_the_next() -> None:
-    now = [100.0]
-    delays = HostDelays(1.0, clock=lambda: now[0])
-    assert delays.next_allowed("a.example") <= now[0]
-    delays.answered("a.example", 0.3, 200, None)
-    assert delays.next_allowed("a.example") == 100.7
-    assert delays.next_allowed("b.example") <= now[0]
-
-
-def test_hosts_whose_time_has_passed_are_forgotten() -> None:
-    now = [0.0]
-    delays = HostDelays(1.0, clock=lambda: now[0])
-    for number in range(50_000):
-        now[0] += 0.01
-        delays.answered(f"h{number}.example", 0.0, 200, None)
-    assert len(delays._next) < 20_100
-    assert delays.next_allowed("h49999.example") == now[0] + 1.0

@@ -139,8 +139,8 @@ def test_a_record_out_of_an_archive_says_where_it_was_taken_from(tmp_path: Path)
     came = Provenance("wayback", "https://web.archive.org/web/2013id_/http://a.example/", WHEN, WHEN, 0)
     segments = Segments(tmp_path, {}, {})
     records = response_records(7, 0, PACKED, None, came)
-    assert records.metadata is not None
-    segments.append(records.response, records.metadata)
+    assert records.origin is not None
+    segments.append(records.response, records.origin)
     segments.sync()
     segments.close()
     path = tmp_path / "segment-00000.warc.gz"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from webtext.corpus.config import ArchivesSettings
+from webtext.corpus.outcomes import Outcome
 from webtext.crawler.fetch.archives import commoncrawl, local_index, wayback
 from webtext.crawler.fetch.archives.captures import Capture, nearest
 from webtext.crawler.fetch.archives.commoncrawl import Collection, NotUnderstood
@@ -49,6 +50,10 @@ class Excluded(Exception):
     """The archive keeps an address to itself."""
 
 
+class TooMuch(Exception):
+    """What was captured is larger than a page may be."""
+
+
 class Archive(Protocol):
     """One archive."""
 
@@ -62,7 +67,7 @@ class Archive(Protocol):
         ...
 
     async def fetch(self, capture: Capture) -> Copy | None:
-        """What was captured; None where it cannot be had. Raises `Excluded`."""
+        """What was captured; None where it cannot be had. Raises `Excluded` and `TooMuch`."""
         ...
 
 
@@ -75,7 +80,7 @@ class _Service:
         self._sleep = sleep
 
     async def get(self, url: str, headers: Mapping[str, str] | None = None) -> StoredResponse:
-        """An answer that can be used. Raises `pace.PutAside` and `pace.Spent`; `Excluded`."""
+        """An answer that can be used. Raises `pace.PutAside` and `pace.Spent`; `Excluded` and `TooMuch`."""
         while True:
             await self._sleep(self._pace.turn())
             answer = await self._ask(url, headers or {})
@@ -86,6 +91,8 @@ class _Service:
                 if wayback.is_playback(answer):  # its status is that of then
                     self._pace.answered(replace(answer, status=200))
                     return answer
+            elif answer.outcome is Outcome.TOO_LARGE:
+                raise TooMuch
             if self._pace.answered(answer):
                 assert isinstance(answer, StoredResponse)
                 return answer
@@ -95,7 +102,11 @@ class _Service:
     ) -> T:
         """What an answer says; one that is not understood is asked for again."""
         while True:
-            answer = await self.get(url, headers)
+            try:
+                answer = await self.get(url, headers)
+            except TooMuch:
+                self._pace.unreadable("its answer is too large")
+                continue
             try:
                 return parse(replace(answer, body=decode_body(answer.headers, answer.body, _MOST_BYTES)))
             except (NotUnderstood, UndecodableBody) as error:

@@ -23,14 +23,16 @@ from webtext.crawler.fetch.archives.orders import COMMON_CRAWL
 from webtext.crawler.fetch.archives.pace import Pace, PutAside, Spent
 from webtext.crawler.fetch.archives.passing import ASIDE
 from webtext.crawler.fetch.archives.taking import Taken, Taker
-from webtext.crawler.fetch.failures import verdict_of
+from webtext.crawler.fetch.contact import user_agent_of
+from webtext.crawler.fetch.handler import SENT
 from webtext.crawler.fetch.judging import Refused, Verdict
 from webtext.crawler.fetch.ledger import PAGE, Ledger, Placed
 from webtext.crawler.fetch.plan import Plan
-from webtext.crawler.fetch.records import StoredResponse
-from webtext.crawler.fetch.robots import ROBOTS, RobotsCache
+from webtext.crawler.fetch.records import StoredResponse, request_bytes
+from webtext.crawler.fetch.replay import STORED
+from webtext.crawler.fetch.sites import ROBOTS, Permission, Sites
 from webtext.crawler.fetch.warc import Segments
-from webtext.crawler.reddit.urls import host_of
+from webtext.crawler.fetch.wire import BrokenAnswer
 
 _LINKS = 500  # taken from the ledger at once
 _COMMIT = 100  # ends a transaction
@@ -59,7 +61,7 @@ class ArchiveSpider(scrapy.Spider):  # type: ignore[misc]
         self._committed_at = time.monotonic()
         self._task: asyncio.Task[None] | None = None
         self._working = dict.fromkeys(asked, True)
-        self._robots = RobotsCache(plan.settings, self._ask_robots)
+        self._sites = Sites(plan.settings, self._ask_site)
 
     @property
     def settings_of_crawl(self) -> Any:
@@ -138,7 +140,7 @@ class ArchiveSpider(scrapy.Spider):  # type: ignore[misc]
         if isinstance(end, Taken):
             placed = []
             for records in end.hops:
-                members = [part for part in (records.response, records.metadata) if part is not None]
+                members = [part for part in (records.response, records.metadata, records.origin) if part is not None]
                 placed.append(Placed(records, *self._segments.append(*members)))
             fault_point("archives.appended")
             found = (end.key, end.source, end.final_key, tuple(placed), end.captured, end.days_apart, end.address)
@@ -175,35 +177,33 @@ class ArchiveSpider(scrapy.Spider):  # type: ignore[misc]
         return ask
 
     async def _consent(self, url: str) -> Verdict | None:
-        return await self._robots.verdict(url) if self.plan.settings.obey_robots else None
+        permission = await self._sites.judge(url)
+        return None if isinstance(permission, Permission) else permission
 
-    async def _ask_robots(self, url: str) -> StoredResponse | Verdict:
+    async def _ask_site(self, url: str) -> StoredResponse | Verdict:
         return await self._request(url, {})
 
     async def _request(self, url: str, headers: Mapping[str, str]) -> StoredResponse | Verdict:
         settings = self.plan.settings
-        contact = {"From": settings.contact} if "@" in settings.contact else {}  # RFC 9110, section 10.1.2
-        agent = (
-            f"{settings.user_agent} ({settings.contact})" if settings.contact and not contact else settings.user_agent
-        )
-        own = {"User-Agent": agent, "Accept-Encoding": "gzip", **contact, **headers}
-        meta = {"address": url, "download_timeout": settings.timeout, ROBOTS: True}
-        request = scrapy.Request(url, headers=own, meta=meta, dont_filter=True)
-        try:
-            response = await self.crawler.engine.download_async(request)
-        except Refused as error:
-            return error.verdict
-        except Exception as error:  # noqa: BLE001  (whatever a server provokes is told by a verdict)
-            from twisted.internet import reactor
-
-            refused = getattr(reactor.nameResolver, "refused", ())
-            return verdict_of(error, host_of(url), refused, settings.max_bytes)
-        pairs = [
-            (name.decode("latin-1"), value.decode("latin-1"))
-            for name, values in response.headers.items()
-            for value in values
-        ]
-        return StoredResponse(url, response.status, pairs, response.body, datetime.now(UTC).replace(microsecond=0))
+        own = {"User-Agent": user_agent_of(settings), "Accept": "*/*", "Accept-Encoding": "gzip", **headers}
+        if "@" in settings.contact and "://" not in settings.contact:
+            own["From"] = settings.contact  # RFC 9110, section 10.1.2
+        authority, slash, path = url.partition("://")[2].partition("/")
+        for again in (True, False):
+            # Ours as the handler wants it: the bytes that are sent, and where the answer goes.
+            meta = {"address": url, ROBOTS: True, SENT: request_bytes(slash + path, authority, list(own.items()))}
+            request = scrapy.Request(url, meta=meta, dont_filter=True)
+            try:
+                await self.crawler.engine.download_async(request)
+            except Refused as error:
+                return error.verdict
+            except BrokenAnswer as error:
+                if error.stale and again:
+                    continue
+                return error.verdict
+            break
+        stored: StoredResponse = request.meta[STORED]
+        return stored
 
     def _now(self) -> datetime:
         clock = self.plan.clock

@@ -8,10 +8,11 @@ from datetime import datetime
 
 from webtext.corpus.config import CrawlSettings
 from webtext.corpus.outcomes import Outcome
-from webtext.crawler.fetch.archives.asking import Archive, Copy, Excluded
+from webtext.crawler.fetch.archives.asking import Archive, Copy, Excluded, TooMuch
 from webtext.crawler.fetch.archives.captures import Capture, days_apart, nearest
 from webtext.crawler.fetch.archives.dead_links import DeadLink, Missed, Ruled
-from webtext.crawler.fetch.judging import REDIRECTS, Verdict, judge_address, judge_page, next_address
+from webtext.crawler.fetch.evidence import with_evidence
+from webtext.crawler.fetch.judging import REDIRECTS, Verdict, examine, judge_address, next_address
 from webtext.crawler.fetch.records import Provenance, ResponseRecords, StoredResponse, response_records
 from webtext.crawler.reddit.urls import UnusableURL, key_of_normalised, normalise
 
@@ -63,6 +64,8 @@ class Taker:
             return await self._take(link, captures)
         except Excluded:
             return self._missed(link, EXCLUDED)
+        except TooMuch:
+            return self._missed(link, f"more than {self._settings.max_bytes:,} bytes")
 
     async def _take(self, link: DeadLink, captures: Sequence[Capture] | None) -> Taken | Missed | Ruled:
         url, seen = link.url, [link.url]
@@ -94,18 +97,19 @@ class Taker:
     def _end(
         self, link: DeadLink, stored: StoredResponse, copy: Copy, hops: Sequence[tuple[StoredResponse, str]]
     ) -> Taken | Missed | Ruled:
-        verdict = judge_page(stored, self._settings)
+        verdict, said = examine(stored, self._settings)
         if verdict is not None and verdict.outcome is Outcome.OPT_OUT:
             return Ruled(link.key, self._source, verdict.outcome, f"{verdict.detail} of its copy in {self._source}")
         if verdict is not None:
             return self._missed(link, f"{verdict.outcome}: {verdict.detail}")
         apart = days_apart(stored.fetched, link.posted)
-        records = tuple(
+        records = [
             response_records(link.key, hop, one, None, self._provenance(link, one, address))
             for hop, (one, address) in enumerate(hops)
-        )
+        ]
+        records[-1] = with_evidence(records[-1], link.key, len(hops) - 1, said)
         key = key_of_normalised(stored.url)
-        return Taken(link.key, self._source, key, records, stored.fetched, apart, copy.address)
+        return Taken(link.key, self._source, key, tuple(records), stored.fetched, apart, copy.address)
 
     def _provenance(self, link: DeadLink, stored: StoredResponse, address: str) -> Provenance:
         return Provenance(self._source, address, self._now(), link.posted, days_apart(stored.fetched, link.posted))
