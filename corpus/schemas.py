@@ -84,7 +84,8 @@ DOCUMENTS = pa.schema(
     ]
 )
 """documents/ and clean/: one row a page's main text. `canonical` is the address the page names for itself,
-`source` says how it came in (crawl), `record_id` names its WARC record, `characters`, `words` and `quality` are the
+`source` says how it came in (crawl, or an archive:
+`fetched` is then when that captured it), `record_id` names its WARC record, `characters`, `words` and `quality` are the
 measures of its text."""
 
 DUPLICATES = pa.schema(

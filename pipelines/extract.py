@@ -37,6 +37,7 @@ from webtext.crawler.text.parts import Copy, Files, Part, Rows, extractor_for, m
 from webtext.crawler.text.plan import (
     LINK_COLUMNS,
     PLAN,
+    check_there,
     cut_parts,
     join_links,
     made_of,
@@ -74,6 +75,11 @@ def make_documents(
     plan = join_links(pages, _read_links(links))
     owned, redirected = split_owned(plan)
     division = _divide(run, corpus, plan, owned)
+    lost = division.fresh.filter(pc.equal(division.fresh["length"], 0))
+    if lost.num_rows:  # a link that came to own a page later, whose bytes are gone: who had it before keeps it
+        owned, redirected = split_owned(plan, numbers(lost["key"], np.uint64))
+        division = _divide(run, corpus, plan, owned)
+        check_there(run.work, division.fresh)
     early = take(run.work, division.fresh)
     parts = list(_parts(run, early.left, engine.workers))
     copies = list(_copies(run, division))

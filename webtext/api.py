@@ -137,6 +137,7 @@ class Corpus(CorpusInspection):
             refetch: delete pages/ and fetch everything again.
         """
         with self._writing("crawl", settings, Stage.PAGES, raising=False) as wanted, needs("crawl"):
+            from webtext.crawler.fetch.archives.passing import describe
             from webtext.crawler.fetch.contact import check_contact
             from webtext.crawler.fetch.crawl import check_conditions, make_pages, pages_inputs, pages_rules
             from webtext.crawler.fetch.deadline import parse_deadline
@@ -148,12 +149,17 @@ class Corpus(CorpusInspection):
             archives = [Path(path) for path in replay]
             if not refetch:
                 check_conditions(self.path, wanted.crawl, part)
-            inputs = pages_inputs(source.identity, archives, self._stop, part)
+            asks = not archives and (part is None or part.whole)
+            sources = describe(wanted.crawl, wanted.archives, _little_web or {}) if asks else []
+            inputs = pages_inputs(source.identity, archives, self._stop, part, sources)
             again = redo or refetch
             previous = None if again else stage_manifest(self.path, Stage.PAGES)
             if not archives and previous is not None and previous.inputs["links"] == source.identity:
                 # Every link has its outcome, from wherever it came.
-                inputs = {**inputs, **{name: value for name, value in previous.inputs.items() if name != "shard"}}
+                old = {"shard", *(() if "replay" in previous.inputs else ("sources",))}
+                inputs = {**inputs, **{name: value for name, value in previous.inputs.items() if name not in old}}
+                if "replay" in inputs:
+                    inputs.pop("sources", None)
             elif not archives and (wanted.crawl.contact or previous is None):
                 check_contact(wanted.crawl)
             left = previous is not None and bool(previous.outcomes.get(Outcome.DEFERRED))
@@ -177,6 +183,7 @@ class Corpus(CorpusInspection):
                 allow_loopback=_little_web,
                 clock=_clock,
                 sealed=_sealed,
+                archives=wanted.archives,
             )
             return _made(manifest)
 
@@ -214,25 +221,33 @@ class Corpus(CorpusInspection):
         """Take the main text of every page: `pages/` to `documents/`."""
         with self._writing("extract", settings, Stage.DOCUMENTS, engine=engine) as wanted, needs("crawl"):
             from webtext.crawler.fetch.crawl import verify_pages
+            from webtext.crawler.fetch.release import go_on_releasing, release_pages
             from webtext.crawler.text.rules import RULES
             from webtext.pipelines.engines import choose_engine
             from webtext.pipelines.extract import make_documents
 
-            pages = self._finished(Stage.PAGES)
             links = self._finished(Stage.LINKS)
+            files = self._files(links, "links/part-")
+            go_on_releasing(self.path, files, self._stop)
+            pages = self._finished(Stage.PAGES)
+            passing = wanted.crawl.keep_pages == "until-extracted"
             inputs = {"pages": pages.identity}
             run = self._begin(Stage.DOCUMENTS, wanted, RULES, inputs, settings, redo=redo)
             if run.done:
+                if passing:
+                    release_pages(self.path, files, self._stop)
                 return _nothing(run)
             verify_pages(self.path, pages)
             manifest = make_documents(
                 run,
                 self.path,
-                self._files(links, "links/part-"),
+                files,
                 wanted.extract,
                 engine=choose_engine(wanted.engine, workers, self.path),
                 accept_loss=accept_loss,
             )
+            if passing:
+                release_pages(self.path, files, self._stop)
             return _made(manifest)
 
     def dedup(

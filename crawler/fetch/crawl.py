@@ -17,7 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from webtext.corpus.config import CrawlSettings
+from webtext.corpus.config import ArchivesSettings, CrawlSettings
 from webtext.corpus.files import open_parquet, os_errors, write_parquet, write_stream
 from webtext.corpus.interrupts import Stop
 from webtext.corpus.manifests import Manifest
@@ -26,6 +26,7 @@ from webtext.corpus.schemas import LINKS, OUTCOMES
 from webtext.corpus.stages import OUTCOMES_FOLDER, StageRun
 from webtext.crawler.fetch import refetch as refetching
 from webtext.crawler.fetch import state as states
+from webtext.crawler.fetch.archives.passing import ArchivePasses
 from webtext.crawler.fetch.child import Job, run_processes
 from webtext.crawler.fetch.conditions import (
     CONDITIONS,
@@ -39,7 +40,7 @@ from webtext.crawler.fetch.conditions import (
 )
 from webtext.crawler.fetch.contact import check_contact
 from webtext.crawler.fetch.hashing import heed, prefix_sha256, whole_sha256
-from webtext.crawler.fetch.ledger import PAGE, Ledger
+from webtext.crawler.fetch.ledger import PAGE, RELEASING, Ledger
 from webtext.crawler.fetch.ledger_file import LEDGER_NAME, at_rest, check_sqlite, generation
 from webtext.crawler.fetch.plan import Plan
 from webtext.crawler.fetch.replay_index import by_sha256, write_index
@@ -61,10 +62,14 @@ DEFERRED = "not begun before the deadline"
 
 
 def pages_inputs(
-    links: str, replay: Sequence[Path] = (), stop: Stop | None = None, shard: Shard | None = None
+    links: str,
+    replay: Sequence[Path] = (),
+    stop: Stop | None = None,
+    shard: Shard | None = None,
+    sources: Sequence[str] = (),
 ) -> dict[str, Any]:
     """What pages/ is made of: the identity of links/, which shard of it, and the sha256 of each WARC file that is
-    crawled again.
+    crawled again, or the sources where archives are among them (`archives.passing.describe`).
 
     Raises:
         Interrupted: the user asked to stop.
@@ -74,6 +79,7 @@ def pages_inputs(
         "links": links,
         **({"replay": list(by_sha256(replay, stop))} if replay else {}),
         **({"shard": str(shard)} if shard is not None and not shard.whole else {}),
+        **({"sources": list(sources)} if sources else {}),
     }
 
 
@@ -94,6 +100,7 @@ def make_pages(
     state: Path | None = None,
     deadline: float | None = None,
     sealed: Path | None = None,
+    archives: ArchivesSettings | None = None,
 ) -> Manifest:
     """Give each link one final outcome: a page in the segments, or a row in outcomes/.
 
@@ -112,6 +119,8 @@ def make_pages(
         state: the folder for ledgers while the crawl is under way; the pages' own by default.
         deadline: seconds since 1970; links that have not been begun then are `deferred`, and taken up by the next call.
         sealed: where the pages of each finished segment are listed (`webtext.crawler.fetch.sealing`).
+        archives: how archives are asked; None: they are not. Nor are they where `inputs` name no sources (a replay, one
+            shard of several).
 
     Raises:
         ChangedSettings: what is in pages/ was fetched under other settings, rules or WARC files.
@@ -147,10 +156,16 @@ def make_pages(
     elif run.previous is not None and named_ledger(run.previous):
         check_ledger(pages / LEDGER_NAME, run.previous, stop)
     total, ended = prepare(run, links, conditions, shard, state, workers, stop, refetch=refetch)
+    passes = None
+    if archives is not None and "sources" in run.inputs:
+        passes = ArchivePasses(corpus, plan, archives, run.work / "archives.json", links, stop)
+        ended = passes.before()
     if ended < total:
         if not replay:
             check_contact(settings)
         _fetch(run, corpus, plan, shard, state, workers, stop, total=total, ended=ended)
+    if passes is not None:
+        passes.after()
     heed(stop)
     try:
         return publish(run, links, stop, accept_loss=accept_loss)
@@ -197,6 +212,7 @@ def prepare(
     states.settle(run.folder, state)
     with Ledger.writing(path) as ledger:
         ledger.begin_generation()
+        ledger.set_meta(RELEASING, None)  # what is left to do of it is done when this crawl is published
         if ledger.meta(DIVIDED) != division_note(_wanted(run.inputs["links"], shard), workers):
             fold(ledger, run.folder, stop)
         ledger.set_meta(CONDITIONS, note_of(conditions))
@@ -301,6 +317,7 @@ def publish(
             "sha256": known.get(number) or prefix_sha256(run.folder / segment_name(number), length, stop),
         }
         for number, length in lengths.items()
+        if length
     }
     sums = {name: whole_sha256(source, stop) for name, source in files.items()}
     files[f"{run.stage}/{INDEX_NAME}"] = index

@@ -87,6 +87,8 @@ def examine(
     verdict = judge_headers(stored.status, stored.headers, settings, terms)
     if verdict is not None:
         return verdict, []
+    if stored.truncated:
+        return judge_truncated(stored.truncated), []
     if len(stored.body) > settings.max_bytes:
         return _too_large(settings.max_bytes, "as sent"), []
     try:
@@ -102,6 +104,12 @@ def examine(
     metas = metas_of(page, terms)
     rule = metas_opt_out(metas, terms)
     return None if rule is None else Verdict(Outcome.OPT_OUT, rule), said_in(stored.headers, metas)
+
+
+def judge_truncated(reason: str) -> Verdict:
+    """What a body that its record says is not whole (WARC-Truncated; WARC/1.1, section 5.13) means for its link."""
+    outcome = {"length": Outcome.TOO_LARGE, "time": Outcome.TIMEOUT}.get(reason, Outcome.UNREACHABLE)
+    return Verdict(outcome, f"only the beginning was recorded (WARC-Truncated: {reason})")
 
 
 def next_address(stored: StoredResponse, seen: Collection[str], limit: int) -> str | Verdict:

@@ -19,6 +19,7 @@ from webtext.corpus.errors import Balance, WebtextError
 from webtext.corpus.faults import fault_point
 from webtext.corpus.interrupts import Stop
 from webtext.corpus.schemas import signed_key, unsigned_key
+from webtext.crawler.fetch.archives.tables import ARCHIVE_TABLES
 from webtext.crawler.fetch.ledger_content import PAGE, PAGES
 from webtext.crawler.fetch.ledger_file import open_for_reading, open_for_writing, rest
 from webtext.crawler.fetch.ledger_join import LedgerJoin
@@ -27,6 +28,9 @@ from webtext.crawler.fetch.records import ResponseRecords
 __all__ = ["PAGE", "PAGES", "Ended", "Ledger", "Link", "Placed"]
 
 VERSION = 1
+
+RELEASING = "releasing"
+"""The note that bodies of pages are being deleted (`webtext.crawler.fetch.release`); the next crawl takes it away."""
 
 _CLAIMED = 256  # keys a statement; SQLite takes 999 of old
 _LOOKS = 100_000  # SQLite's instructions between two looks at the stop: about a millisecond
@@ -91,6 +95,7 @@ class Ledger(LedgerJoin):
         """Open for writing, made if it is not there; errors as `ledger_file.open_for_writing`, and for a newer one."""
         with open_for_writing(path, _TABLES) as db:
             ledger = cls(path, db)
+            db.executescript(ARCHIVE_TABLES)
             if ledger.meta("version") is None:
                 ledger.set_meta("version", str(VERSION))
             ledger._check_version()
@@ -127,6 +132,11 @@ class Ledger(LedgerJoin):
             self._db.execute("INSERT OR REPLACE INTO meta VALUES(?, ?)", (name, value))
 
     @property
+    def database(self) -> sqlite3.Connection:
+        """The open database, for what has tables of its own in it (`webtext.crawler.fetch.archives`)."""
+        return self._db
+
+    @property
     def links(self) -> str | None:
         """The identity of the links/ that are wanted; None until all of them are in."""
         return self.meta("links")
@@ -149,7 +159,9 @@ class Ledger(LedgerJoin):
     def take_up(self) -> int:
         """Make deferred links pending again; their number."""
         return self._db.execute(
-            "UPDATE links SET state = 0, outcome = NULL, detail = NULL WHERE outcome = 'deferred' AND wanted = 1"
+            "UPDATE links SET state = 0, outcome = NULL, detail = NULL WHERE outcome = 'deferred' AND wanted = 1 "
+            # Those go on where they wait, and may have been asked live.
+            "AND NOT EXISTS (SELECT 1 FROM archive_links a WHERE a.key = links.key AND a.next NOT IN ('', 'live'))"
         ).rowcount
 
     def want_nothing(self) -> None:
@@ -240,6 +252,13 @@ class Ledger(LedgerJoin):
             self._db.executemany("INSERT OR REPLACE INTO segments VALUES(?, ?)", list(grown.items()))
         for told in self.committed:
             told(results)
+
+    def release(self) -> None:
+        """Count on no byte of any segment any more, and note that the files are being deleted: one transaction."""
+        with self._transaction():
+            self._db.execute("UPDATE responses SET offset = 0, length = 0")
+            self._db.execute("UPDATE segments SET length = 0")
+            self.set_meta(RELEASING, "under way")
 
     def begin_generation(self) -> None:
         """A stage begins to change the ledger: what a manifest says of its bytes no longer holds."""

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from webtext.corpus.files import write_parquet
 from webtext.crawler.fetch.ledger import Ended, Ledger
-from webtext.crawler.fetch.ledger_content import PAGE, PAGES
+from webtext.crawler.fetch.ledger_content import CRAWL, PAGE, PAGES
 from webtext.crawler.fetch.records import record_id
 from webtext.crawler.fetch.warc import segment_name
 
@@ -76,7 +76,7 @@ class Sealer:
                 "record_id": record_id(result.key, hop, records.url, records.payload_sha256),
                 "payload_sha256": records.payload_sha256,
                 "fetched": records.fetched,
-                "source": "crawl",
+                "source": CRAWL,
             }
             self._rows[last.segment].append([known[name] for name in PAGES.names])
 

@@ -10,6 +10,7 @@ import contextlib
 import io
 import os
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -80,7 +81,7 @@ class Segments:
             check_lengths(folder, committed)
             for path in sorted(folder.glob("segment-*.warc.gz")):
                 number = segment_number(path.name)
-                if number not in committed:
+                if not committed.get(number):  # nothing of it, or no longer (`webtext.crawler.fetch.release`)
                     path.unlink()
                 elif path.stat().st_size > committed[number] and not _is_shared(path):
                     with path.open("rb+") as file:
@@ -149,7 +150,8 @@ class Segments:
             self._lengths[self._number] = len(info)
 
     def _is_closed(self) -> bool:
-        return self._number in self._closed or _is_shared(self._path)
+        deleted = not self._lengths.get(self._number)
+        return deleted or self._number in self._closed or _is_shared(self._path)
 
     @property
     def _path(self) -> Path:
@@ -174,6 +176,8 @@ def check_lengths(folder: Path, committed: Mapping[int, int]) -> None:
     """DamagedFile where a segment is missing or shorter than the ledger says."""
     for number, length in committed.items():
         path = folder / segment_name(number)
+        if not length:
+            continue  # its bodies were deleted on purpose
         if not path.is_file():
             raise DamagedFile("is missing, but the ledger counts on it", where=path, hint=REFETCH_HINT)
         found = path.stat().st_size
@@ -219,7 +223,9 @@ def response_of(raw: RawRecord) -> StoredResponse:
     fields = raw.fields
     if fields.get("warc-type") != "response":
         raise ValueError(f"the record is a {fields.get('warc-type')}")
-    return parse_response(target_of(fields), raw.block, parse_warc_time(fields.get("warc-date", "")))
+    stored = parse_response(target_of(fields), raw.block, parse_warc_time(fields.get("warc-date", "")))
+    cut = fields.get("warc-truncated", "").strip().lower()
+    return replace(stored, truncated=cut) if cut else stored
 
 
 def target_of(fields: Mapping[str, str]) -> str:

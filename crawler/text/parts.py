@@ -27,8 +27,6 @@ from webtext.crawler.text.plan import LINK_COLUMNS, PLAN, numbers, outcome_rows,
 from webtext.crawler.text.quality import active_rules
 from webtext.crawler.text.results import Extracted, PageBytes, Rejection, TextRules
 
-SOURCE = "crawl"
-
 # A body as the crawl accepted it may be larger than what is looked at (its limit is a setting of its own, 10 MB by
 # default); beyond this it came in by another way, and is a bomb.
 DECODED_BYTES = 100_000_000
@@ -172,7 +170,7 @@ def _page(row: dict[str, object], pages: Path, limit: int, extractor: IsolatedEx
 
 def _document(row: dict[str, object], page: Extracted) -> dict[str, object]:
     """A row of documents/."""
-    taken = {name: row[name] for name in (*LINK_COLUMNS, "final_url", "fetched", "record_id")}
+    taken = {name: row[name] for name in (*LINK_COLUMNS, "final_url", "fetched", "source", "record_id")}
     return {
         **taken,
         "canonical": page.canonical,
@@ -180,7 +178,6 @@ def _document(row: dict[str, object], page: Extracted) -> dict[str, object]:
         "text": page.text,
         "language": page.language,
         "language_score": page.language_score,
-        "source": SOURCE,
         "characters": len(page.text),
         "words": page.words,
         "quality": page.measures,

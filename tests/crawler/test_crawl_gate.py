@@ -43,7 +43,7 @@ class Links:
         self.left -= 1
         return Link(self.left, f"http://a.example/{self.left}")
 
-    def done(self, link: Link) -> None:
+    def done(self, link: Link, *, page: bool = True) -> None:
         self.ended += 1
 
     def wait(self) -> float | None:
@@ -173,7 +173,7 @@ def go_on(corpus: Path, urls: list[str], server: WildServer, settings: CrawlSett
 
 
 def pages_asked(server: WildServer) -> int:
-    return sum(count for name, count in server.requests.items() if not name.endswith("/robots.txt"))
+    return sum(server.requests[f"{host}{path}"] for host, path in server.answers)
 
 
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])

@@ -255,10 +255,7 @@ def test_no_host_sees_two_requests_closer_than_its_delay_through_kills_and_resta
             finally:
                 timer.cancel()
     assert kills
-    gaps = {
-        host: min(later - earlier for earlier, later in itertools.pairwise(times))
-        for host, times in seen.items()
-    }
+    gaps = {host: min(later - earlier for earlier, later in itertools.pairwise(times)) for host, times in seen.items()}
     assert len(gaps) == 6
     assert min(gaps.values()) >= DELAY - 0.002
     assert gaps["h0.test"] >= SLOW - 0.002
