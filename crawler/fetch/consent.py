@@ -6,7 +6,6 @@ not. Not here: what speaks before a page is asked for (`webtext.crawler.fetch.si
 
 from __future__ import annotations
 
-import functools
 import html
 import re
 from collections.abc import Sequence
@@ -30,6 +29,7 @@ _RULES_WITH_VALUE = frozenset({"unavailable_after", "max-snippet", "max-image-pr
 # Bounded, so that 64 KiB of unclosed elements take no quadratic time.
 _META = re.compile(rb"<meta[\s/]([^>]{0,2000})>", re.IGNORECASE)
 _ATTRIBUTE = re.compile(rb"([a-z-]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'>]+))", re.IGNORECASE)
+_NAME = re.compile(rb"name\s*=\s*[\"']?\s*([^\s\"'>]+)", re.IGNORECASE)  # finds all that _ATTRIBUTE finds, and more
 _BREAK = re.compile(r"[\s,;]+")
 _STATEMENTS = 20  # of one answer; who says more says it to hurt
 
@@ -42,11 +42,6 @@ class Terms:
     words: frozenset[str]
     names: frozenset[str]
     tdm: bool
-
-    @functools.cached_property
-    def sought(self) -> tuple[bytes, ...]:
-        """What a meta element must hold, in lower case, to speak of consent."""
-        return tuple(name.encode() for name in ("robots", RESERVATION, POLICY, *sorted(self.names)) if name)
 
     def first(self, text: str) -> str | None:
         """The first word of a list that keeps a page out. `none` is noindex and nofollow in one word."""
@@ -106,16 +101,20 @@ def metas_of(page: bytes, terms: Terms) -> list[tuple[str, str]]:
         head = head.replace(b"\0", b"")
     metas: list[tuple[str, str]] = []
     for meta in _META.finditer(_without_comments(head)):
-        lowered = meta[1].lower()
-        if not any(name in lowered for name in terms.sought):
-            continue  # a page has 17 meta elements: most need no parsing
+        # A page has 17 meta elements: most need no parsing.
+        if not any(_is_sought(name.lower().decode("latin-1"), terms) for name in _NAME.findall(meta[1])):
+            continue
         found = {name.lower(): next((v for v in values if v), b"") for name, *values in _ATTRIBUTE.findall(meta[1])}
         name = found.get(b"name", b"").decode("latin-1").strip().lower()
-        if name in ("robots", RESERVATION, POLICY) or name in terms.names:
+        if _is_sought(name, terms):
             metas.append((name, html.unescape(found.get(b"content", b"").decode("latin-1"))))
             if len(metas) == _STATEMENTS:
                 break
     return metas
+
+
+def _is_sought(name: str, terms: Terms) -> bool:
+    return name in ("robots", RESERVATION, POLICY) or name in terms.names
 
 
 def said_in(headers: Headers, metas: Statements) -> list[tuple[str, str]]:
