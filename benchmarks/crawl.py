@@ -1,6 +1,8 @@
 """How fast pages come in, beside plain Scrapy: real pages over real HTTP on this machine, by processor seconds.
 
     python benchmarks/crawl.py speed [--warc FILE] [--hosts 150] [--rounds 3]
+    python benchmarks/crawl.py million     # peak memory of a million links in ledger and feeder
+    python benchmarks/crawl.py uneven      # 20,000 uneven hosts: wall time beside its lower bound
 
 One server process, and each way in a process of its own, round after round, so that all meet the same moods of the
 machine. Ours obeys robots.txt, guards addresses, checks each page (encoding, opt-outs), and keeps ledger and WARC;
@@ -20,6 +22,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 PAGES_A_HOST = 20
@@ -79,29 +82,35 @@ def speed(arguments: argparse.Namespace) -> None:
 
 def ours(arguments: argparse.Namespace) -> None:
     """One crawl in this process."""
-    import pyarrow as pa
 
     from webtext.corpus.config import CrawlSettings
     from webtext.crawler.fetch import components, process, spider  # noqa: F401  (imports are not part of the crawl)
+    from webtext.crawler.fetch.plan import Plan
+
+    settings = CrawlSettings(delay=0.0, concurrency=100, contact="benchmark@example.org")
+    urls = arguments.urls.read_text().split()
+    print(json.dumps(crawled(urls, arguments.folder.absolute(), settings, Plan, arguments.profile)))
+
+
+def crawled(urls: list[str], pages: Path, settings: Any, plan_of: Any, profile: str = "") -> dict[str, float]:
+    """One crawl in this process; its figures, without what importing takes."""
+    import resource
+
+    import pyarrow as pa
+
+    from webtext.crawler.fetch import components, process, spider  # noqa: F401  (imports are not part of the crawl)
     from webtext.crawler.fetch.ledger import Ledger
     from webtext.crawler.fetch.ledger_file import LEDGER_NAME
-    from webtext.crawler.fetch.plan import Plan
     from webtext.crawler.reddit.urls import host_of, url_key
 
-    urls = arguments.urls.read_text().split()
-    arguments.folder.mkdir(parents=True)
-    with Ledger.writing(arguments.folder / LEDGER_NAME) as ledger:
+    pages.mkdir(parents=True)
+    with Ledger.writing(pages / LEDGER_NAME) as ledger:
         keys = pa.array([url_key(url) for url in urls], pa.uint64())
         ledger.add_links(pa.table({"key": keys, "url": urls, "domain": ["example"] * len(urls)}))
-    settings = CrawlSettings(delay=0.0, concurrency=100, contact="benchmark@example.org")
-    plan = Plan(
-        pages=arguments.folder.absolute(),
-        settings=settings,
-        parent=os.getppid(),
-        allow_loopback={host_of(url): "127.0.0.1" for url in urls},
-    )
+    hosts = {host_of(url): "127.0.0.1" for url in urls}
+    plan = plan_of(pages=pages, settings=settings, parent=os.getppid(), allow_loopback=hosts)
     profiler = None
-    if arguments.profile:
+    if profile:
         import cProfile
 
         profiler = cProfile.Profile()
@@ -111,12 +120,90 @@ def ours(arguments: argparse.Namespace) -> None:
     wall, cpu = time.monotonic() - wall, time.process_time() - cpu
     if profiler is not None:
         profiler.disable()
-        profiler.dump_stats(arguments.profile)
-    with Ledger.writing(arguments.folder / LEDGER_NAME) as ledger:
+        profiler.dump_stats(profile)
+    with Ledger.writing(pages / LEDGER_NAME) as ledger:
         _, outcomes = ledger.counts()
     # A few real pages opt out: they are read whole, and kept from the archive.
     answers = outcomes["page"] + outcomes["opt-out"]
-    print(json.dumps({"answers": answers, "pages": outcomes["page"], "cpu": cpu, "wall": wall}))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"answers": answers, "pages": outcomes["page"], "cpu": cpu, "wall": wall, "peak": peak}
+
+
+def million(arguments: argparse.Namespace) -> None:
+    """Peak memory of loading so many links into the ledger, and of feeding them all; no request is made."""
+    import resource
+
+    import pyarrow as pa
+
+    from webtext.crawler.fetch import process, spider  # noqa: F401  (what a crawl process has in memory)
+    from webtext.crawler.fetch.feeder import Feeder
+    from webtext.crawler.fetch.hosts import Hosts
+    from webtext.crawler.fetch.ledger import Ended, Ledger
+
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as scratch:
+        with Ledger.writing(Path(scratch) / "ledger.sqlite") as ledger:
+            for start in range(0, arguments.links, 50_000):
+                numbers = range(start, min(start + 50_000, arguments.links))
+                # Three links a host on average, very unevenly, with addresses of 80 characters.
+                hosts = [f"www.host-number-{int((n * 2654435761 % 2**32) ** 0.572)}.example" for n in numbers]
+                urls = [f"https://{host}/{'path/' * 5}{n}" for host, n in zip(hosts, numbers, strict=True)]
+                keys = pa.array([n * 11400714819323198485 % 2**64 for n in numbers], pa.uint64())
+                ledger.add_links(pa.table({"key": keys, "url": urls, "domain": hosts}))
+        with Ledger.writing(Path(scratch) / "ledger.sqlite") as ledger:
+            wall, cpu = time.monotonic(), time.process_time()
+            queues = Hosts(ledger.waiting(), 1.0)
+            ordered = time.process_time() - cpu
+            clock = [0.0]
+            after: dict[str, float] = {}
+            feeder = Feeder(
+                queues, ledger.claim_keys, next_allowed=lambda host: after.get(host, 0.0), one_a_host=True,
+                clock=lambda: clock[0],
+            )  # fmt: skip
+            ended, largest = 0, 0
+            while not feeder.finished:
+                batch: list[Ended] = []
+                while len(batch) < 200 and (link := feeder.take()) is not None:
+                    batch.append(Ended(link.key, "timeout"))
+                    feeder.done(link)
+                ledger.commit(batch, {})
+                ended += len(batch)
+                largest = max(largest, feeder.held)
+                clock[0] += 1.0
+            cpu = time.process_time() - cpu
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(
+        f"{ended:,} links of {len(queues):,} hosts: peak {peak:,.0f} MB; read and ordered in {ordered:.1f} s, fed and "
+        f"committed in {cpu - ordered:.1f} s ({cpu / ended * 1e6:.0f} us a link); {largest:,} held at most; "
+        f"wall {time.monotonic() - wall:.1f} s"
+    )
+
+
+def uneven(arguments: argparse.Namespace) -> None:
+    """Wall time of a web of uneven hosts beside its lower bound."""
+    from webtext.corpus.config import CrawlSettings
+    from webtext.crawler.fetch.plan import Plan
+
+    sizes = [1 + int(arguments.longest / (1 + host) ** 0.7) for host in range(arguments.hosts)]
+    settings = CrawlSettings(
+        delay=arguments.delay, concurrency=256, contact="benchmark@example.org", tdm=False, ai_txt=False
+    )
+    with (
+        tempfile.TemporaryDirectory(dir=arguments.folder) as scratch,
+        served("", "--small", "--latency", "0.05") as port,
+    ):
+        urls = [f"http://h{host}.example:{port}/{page}" for host, size in enumerate(sizes) for page in range(size)]
+        found = crawled(urls, Path(scratch) / "pages", settings, Plan)
+    # robots.txt is the first request of each host.
+    longest = sizes[0] * arguments.delay
+    concurrent = (sum(sizes) + len(sizes)) * 0.05 / settings.concurrency
+    bound = max(longest, concurrent)
+    wall = found["wall"]
+    print(
+        f"{len(urls):,} links of {len(sizes):,} hosts, the longest {sizes[0]:,}: wall {wall:.1f} s, bound "
+        f"{bound:.1f} s (longest queue {longest:.1f} s, concurrency {concurrent:.1f} s): {wall / bound:.2f} x; "
+        f"{found['cpu']:.1f} CPU s, peak {found['peak']:.0f} MB; {found['answers']:,} pages; "
+        f"load {os.getloadavg()[0]:.1f}"
+    )
 
 
 def main() -> None:
@@ -135,6 +222,16 @@ def main() -> None:
     one.add_argument("folder", type=Path)
     one.add_argument("--profile", default="")
     one.set_defaults(run=ours)
+    one = commands.add_parser("million")
+    one.add_argument("--links", type=int, default=1_000_000)
+    one.add_argument("--folder", default=None)
+    one.set_defaults(run=million)
+    one = commands.add_parser("uneven")
+    one.add_argument("--hosts", type=int, default=20_000)
+    one.add_argument("--longest", type=int, default=100)
+    one.add_argument("--delay", type=float, default=1.0)
+    one.add_argument("--folder", default=None)
+    one.set_defaults(run=uneven)
     arguments = parser.parse_args()
     arguments.run(arguments)
 

@@ -113,6 +113,8 @@ class Site(asyncio.Protocol):
         if target == b"/robots.txt":
             text = ROBOTS.encode()
             return b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n" % len(text) + text
+        if not target[1:].isdigit():  # tdmrep.json, ai.txt
+            return b"HTTP/1.1 404 Not Found\r\nContent-Type: text/html\r\nContent-Length: 9\r\n\r\nNot found"
         host = head.partition(b"\r\nhost:")[2].split(b"\r\n", 1)[0].strip().split(b":")[0]
         number = int(host[1:].split(b".")[0]) * 20 + int(target[1:])
         chosen = (

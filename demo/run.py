@@ -140,7 +140,8 @@ def build_corpus(folder: Path, web: DemoWeb, size: Size) -> tuple[Corpus, Mappin
     show.command("init", path)
     # There is no flag for these: some hosts of the little web never answer, and one sends a page without an end.
     limits = {"timeout": size.timeout, "max_bytes": size.max_bytes, "max_decoded": size.max_bytes}
-    store_values(path / CONFIG_NAME, "crawl", limits)
+    # The demo needs little room, and is often tried where there is little.
+    store_values(path / CONFIG_NAME, "crawl", {**limits, "min_free": 50_000_000})
     show.note(f"{CONFIG_NAME}: " + ", ".join(f"crawl.{name} = {value}" for name, value in limits.items()))
     archives: dict[str, str | float] = {
         "commoncrawl_api": f"http://{INDEX}", "commoncrawl_data": f"http://{DATA}", "wayback_api": f"http://{MACHINE}",

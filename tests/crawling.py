@@ -125,7 +125,7 @@ class WildServer:
         return self.url(host, path)
 
     def hosts(self) -> dict[str, str]:
-        return {host: "127.0.0.1" for host in (*(host for host, _ in self.answers), *self.hosts_of)}
+        return dict.fromkeys((*(host for host, _ in self.answers), *self.hosts_of), "127.0.0.1")
 
     @contextlib.contextmanager
     def running(self, tls: ssl.SSLContext | None = None) -> Iterator[WildServer]:

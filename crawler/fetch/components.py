@@ -53,6 +53,7 @@ def scrapy_settings(plan: Plan) -> dict[str, Any]:
         "TWISTED_DNS_RESOLVER": f"{_HERE}.guard.GuardedResolver",
         LOOPBACK_SETTING: dict(plan.allow_loopback),
         "LOG_LEVEL": "WARNING",
+        "LOG_FORMATTER": f"{_HERE}.handler.QuietFormatter",
     }
     if replayed:
         found["DOWNLOAD_HANDLERS_BASE"] = {}

@@ -29,6 +29,7 @@ _RULES_WITH_VALUE = frozenset({"unavailable_after", "max-snippet", "max-image-pr
 # Bounded, so that 64 KiB of unclosed elements take no quadratic time.
 _META = re.compile(rb"<meta[\s/]([^>]{0,2000})>", re.IGNORECASE)
 _ATTRIBUTE = re.compile(rb"([a-z-]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'>]+))", re.IGNORECASE)
+_NAME = re.compile(rb"name\s*=\s*[\"']?\s*([^\s\"'>]+)", re.IGNORECASE)  # finds all that _ATTRIBUTE finds, and more
 _BREAK = re.compile(r"[\s,;]+")
 _STATEMENTS = 20  # of one answer; who says more says it to hurt
 
@@ -100,13 +101,20 @@ def metas_of(page: bytes, terms: Terms) -> list[tuple[str, str]]:
         head = head.replace(b"\0", b"")
     metas: list[tuple[str, str]] = []
     for meta in _META.finditer(_without_comments(head)):
+        # A page has 17 meta elements: most need no parsing.
+        if not any(_is_sought(name.lower().decode("latin-1"), terms) for name in _NAME.findall(meta[1])):
+            continue
         found = {name.lower(): next((v for v in values if v), b"") for name, *values in _ATTRIBUTE.findall(meta[1])}
         name = found.get(b"name", b"").decode("latin-1").strip().lower()
-        if name in ("robots", RESERVATION, POLICY) or name in terms.names:
+        if _is_sought(name, terms):
             metas.append((name, html.unescape(found.get(b"content", b"").decode("latin-1"))))
             if len(metas) == _STATEMENTS:
                 break
     return metas
+
+
+def _is_sought(name: str, terms: Terms) -> bool:
+    return name in ("robots", RESERVATION, POLICY) or name in terms.names
 
 
 def said_in(headers: Headers, metas: Statements) -> list[tuple[str, str]]:

@@ -66,6 +66,11 @@ class Feeder:
         """Whether every link has been handed out."""
         return not self.hosts.left
 
+    @property
+    def held(self) -> int:
+        """Links that are claimed and not handed out."""
+        return self._held
+
     def take(self) -> Link | None:
         """The next link, None where none may be asked for now."""
         now = self._clock()

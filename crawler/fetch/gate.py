@@ -14,6 +14,7 @@ from typing import Protocol
 from webtext.corpus.errors import WebtextError
 from webtext.corpus.files import os_errors
 from webtext.crawler.fetch.ledger import Link
+from webtext.crawler.fetch.view import size
 
 LOOK_SECONDS = 1.0
 """Between two looks at the disk: a crawl writes some MB in it."""
@@ -121,7 +122,7 @@ class Gate:
             self._low_since = None
         elif clock - self._low_since >= self._patience:
             self.failure = WebtextError(
-                f"the disk has {free / 1e9:,.2f} GB left for {clock - self._low_since:,.0f} s; "
-                f"the crawl keeps {self._floor / 1e9:g} GB free",
+                f"the disk has had less than {size(self._floor)} left for {clock - self._low_since:,.0f} s "
+                f"({size(free)} now), which the crawl keeps free",
                 hint="make room, or set crawl.min_free lower in webtext.toml; the same command goes on where it was",
             )

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from scrapy.http import Response
+from scrapy.logformatter import LogFormatter
 
 from webtext.crawler.fetch.connections import IDLE, Connections
 from webtext.crawler.fetch.plan import Plan
@@ -27,6 +28,13 @@ ENOUGH = "enough"
 
 _PORTS = {"http": 80, "https": 443}
 _FILES = 16_384  # descriptors asked for: connections that wait for their host's next turn are worth keeping
+
+
+class QuietFormatter(LogFormatter):  # type: ignore[misc]
+    """Scrapy's log messages without one for each answer: they would be made and then thrown away."""
+
+    def crawled(self, request: Any, response: Any, spider: Any) -> None:
+        """Nothing."""
 
 
 class WireHandler:

@@ -196,7 +196,7 @@ class LinkSpider(scrapy.Spider):  # type: ignore[misc]
     async def _ask_once(self, url: str, *, robots: bool) -> tuple[StoredResponse, bytes | None]:
         authority, slash, path = url.partition("://")[2].partition("/")
         sent = request_bytes(slash + path, authority, self._headers)
-        meta: dict[str, Any] = {"address": url, SENT: sent}
+        meta: dict[str, Any] = {"address": url, SENT: sent, "verbatim_url": True}
         if robots:
             meta[ROBOTS] = True
         if not self._replayed:

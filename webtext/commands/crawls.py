@@ -11,6 +11,7 @@ from webtext.commands.options import (
     AcceptLoss,
     AsJson,
     Contact,
+    Deadline,
     Folder,
     Redo,
     Replay,
@@ -22,11 +23,7 @@ from webtext.corpus.errors import UsageError
 
 commands = typer.Typer()
 
-CrawlWorkers = Annotated[int | None, typer.Option("--workers", min=1, max=256, help="Crawl processes. Default 1.")]
-Deadline = Annotated[
-    str | None,
-    typer.Option("--deadline", metavar="WHEN", help="6h, or 2026-11-25 06:00: what is left then is deferred."),
-]
+CrawlWorkers = Annotated[int | None, typer.Option("--workers", min=1, help="Crawl processes. Default 1.")]
 State = Annotated[
     Path | None,
     typer.Option("--state", metavar="FOLDER", help="A local folder for the ledger while the crawl is under way."),
@@ -34,7 +31,7 @@ State = Annotated[
 
 
 @commands.command(
-    epilog="webtext crawl my-corpus --contact me@example.org --workers 4 --deadline 6h\n"
+    epilog="webtext crawl my-corpus --contact me@example.org --workers 4\n"
     "webtext crawl shard-2 --contact me@example.org --shard 2/8\n"
     "webtext crawl my-corpus --merge shard-1 shard-2 shard-3"
 )

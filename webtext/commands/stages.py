@@ -15,6 +15,7 @@ from webtext.commands.options import (
     BlockDomain,
     BlockSubreddit,
     Contact,
+    Deadline,
     Engine,
     Folder,
     KarmaPolicy,
@@ -160,6 +161,7 @@ def build(
     sources: Annotated[list[str] | None, typer.Argument(metavar="[SOURCE...]", help=SOURCES)] = None,
     replay: Replay = None,
     contact: Contact = None,
+    deadline: Deadline = None,
     preset: LinksPreset = None,
     min_karma: MinKarma = None,
     karma_policy: KarmaPolicy = None,
@@ -177,7 +179,10 @@ def build(
     accept_loss: AcceptLoss = False,
     as_json: AsJson = False,
 ) -> None:
-    """All stages: links, crawl, extract, dedup, tokenize. Finished ones are passed over."""
+    """All stages: links, crawl, extract, dedup, tokenize. Finished ones are passed over.
+
+    Text is taken from fetched pages while the crawl goes on, on the cores that it leaves.
+    """
     settings = {
         "links": given(min_karma=min_karma, karma_policy=karma_policy, nsfw=nsfw),
         "crawl": given(contact=contact),
@@ -192,6 +197,7 @@ def build(
         replay=replay or (),
         workers=workers,
         engine=on,
+        deadline=deadline,
         accept_loss=accept_loss,
         settings=settings,
     )
