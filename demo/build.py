@@ -6,7 +6,15 @@ import random
 from dataclasses import dataclass
 
 from webtext.corpus.errors import WebtextError
-from webtext.demo import plants_clean, plants_documents, plants_links, plants_pages, plants_shards, plants_trace
+from webtext.demo import (
+    plants_archives,
+    plants_clean,
+    plants_documents,
+    plants_links,
+    plants_pages,
+    plants_shards,
+    plants_trace,
+)
 from webtext.demo.articles import write_articles
 from webtext.demo.pages import DemoWeb, build_sites
 
@@ -53,4 +61,5 @@ def build_web(size: Size) -> DemoWeb:
     plants_clean.plant(web)
     plants_shards.plant(web, steps=size.steps)
     plants_trace.plant(web)
+    plants_archives.plant(web)
     return web

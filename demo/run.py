@@ -21,6 +21,7 @@ from webtext.corpus.files import os_errors, read_json, write_json
 from webtext.corpus.interrupts import stop_signals
 from webtext.corpus.progress import say
 from webtext.demo import show
+from webtext.demo.archive import DATA, INDEX, MACHINE
 from webtext.demo.build import Size, build_web
 from webtext.demo.dump import DUMP_NAME
 from webtext.demo.finished import Finished
@@ -142,6 +143,12 @@ def build_corpus(folder: Path, web: DemoWeb, size: Size) -> tuple[Corpus, Mappin
     # The demo needs little room, and is often tried where there is little.
     store_values(path / CONFIG_NAME, "crawl", {**limits, "min_free": 50_000_000})
     show.note(f"{CONFIG_NAME}: " + ", ".join(f"crawl.{name} = {value}" for name, value in limits.items()))
+    archives: dict[str, str | float] = {
+        "commoncrawl_api": f"http://{INDEX}", "commoncrawl_data": f"http://{DATA}", "wayback_api": f"http://{MACHINE}",
+        "commoncrawl_delay": 0.0, "wayback_delay": 0.0,
+    }  # fmt: skip
+    store_values(path / CONFIG_NAME, "archives", archives)
+    show.note(f"{CONFIG_NAME}: the archives of this web are {INDEX} and {MACHINE}")
     dump, reading_list = folder / DUMP_NAME, folder / LIST_NAME
     show.command("doctor", dump, "--workers", 1)
     for line in str(doctor(dump, workers=1)).splitlines():

@@ -166,6 +166,8 @@ class Corpus(CorpusInspection):
             run = self._begin(Stage.PAGES, wanted, pages_rules(wanted.crawl), inputs, settings, redo=again, resume=left)
             if run.done:
                 return _nothing(run)
+            if "sources" in run.inputs:
+                check_contact(wanted.crawl)  # archives are visited, too
             if "contact" in settings:  # who has said it once is not asked again
                 store_values(self.path / CONFIG_NAME, "crawl", {"contact": wanted.crawl.contact})
             manifest = make_pages(

@@ -24,6 +24,9 @@ FAILURES = 5
 ASIDES = 3
 """So many times put aside, and a host is given up for this sitting."""
 
+LONG_WAIT = 5.0
+"""Seconds of waiting for a host from which on another link may be under way instead."""
+
 _SWEEP = 10_000  # hosts remembered before those that have nothing to remember are forgotten
 _ASIDE_DELAYS = 60.0  # delays that a host is put aside for the first time: a minute at a second each
 _LONGEST_ASIDE = 3_600.0
@@ -164,6 +167,7 @@ class HostTurns:
 
     Args:
         sleep: waits for so many seconds.
+        rest: told 1 where a wait for a host that was put aside begins, and -1 where it ends.
     """
 
     def __init__(
@@ -171,10 +175,12 @@ class HostTurns:
         delays: HostDelays,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        rest: Callable[[int], None] | None = None,
     ) -> None:
         self._delays = delays
         self._clock = clock
         self._sleep = sleep
+        self._rest = rest
         self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
 
     @asynccontextmanager
@@ -187,7 +193,7 @@ class HostTurns:
         try:
             async with lock:
                 while (seconds := self._delays.next_allowed(host) - self._clock()) > 0:
-                    await self._sleep(seconds)
+                    await self._wait(seconds)
                 yield
         finally:
             lock, users = self._locks[host]
@@ -195,6 +201,16 @@ class HostTurns:
                 del self._locks[host]
             else:
                 self._locks[host] = lock, users - 1
+
+    async def _wait(self, seconds: float) -> None:
+        if self._rest is None or seconds < LONG_WAIT:
+            await self._sleep(seconds)
+            return
+        self._rest(1)
+        try:
+            await self._sleep(seconds)
+        finally:
+            self._rest(-1)
 
 
 def retry_after(value: str | None, now: float) -> float | None:

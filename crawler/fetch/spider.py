@@ -74,7 +74,6 @@ class LinkSpider(scrapy.Spider):  # type: ignore[misc]
         self._terms = terms_of(plan.settings)
         self._replayed = bool(plan.replay)
         self._delays = HostDelays(0.0 if self._replayed else plan.settings.delay, store=store)
-        self._turns = None if self._replayed else HostTurns(self._delays)
         learned = None if self._replayed else self._delays.learned
         self.sites = Sites(plan.settings, self.ask_site, store=store, learned=learned)
         self.hosts = Hosts(ledger.waiting(), 0.0 if self._replayed else max(plan.settings.delay, _FIRST_PACE))
@@ -96,6 +95,7 @@ class LinkSpider(scrapy.Spider):  # type: ignore[misc]
         )
         concurrency = REPLAY_CONCURRENCY if self._replayed else plan.settings.concurrency
         self.dispatcher = Dispatcher(self.gate, recorder, self.follow, concurrency=concurrency, report=report)
+        self._turns = None if self._replayed else HostTurns(self._delays, rest=self.dispatcher.rest)
 
     @property
     def settings_of_crawl(self) -> CrawlSettings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +13,9 @@ from crawling import QUICK, WildServer, crawl, fate_of, moved, outcomes_of, page
 from warcio.archiveiterator import ArchiveIterator
 from web_archives import DATA, INDEX, MACHINE, CommonCrawlServer, Visit, WaybackServer, serve
 
-from webtext.corpus.config import ArchivesSettings
+from webtext.api import Corpus
+from webtext.corpus.config import ArchivesSettings, store_values
+from webtext.corpus.errors import UsageError
 from webtext.corpus.manifests import Manifest
 from webtext.crawler.fetch.lookup import look_up
 from webtext.crawler.fetch.warc import read_record
@@ -245,3 +248,27 @@ def test_without_archives_among_its_names_a_crawl_asks_none(web: Web) -> None:
     )  # fmt: skip
     assert manifest.outcomes == {"http-error": 1}
     assert outcomes_of(web.folder)[normalise(url)] == ("http-error", "status 404")
+
+
+@pytest.mark.slow
+def test_after_a_merge_of_shards_archives_are_asked_by_one(web: Web, tmp_path: Path) -> None:
+    urls = [web.dead(f"{n}") for n in range(3)]
+    urls += [web.wild.add(f"alive{n}.test", "/", old(str(n))) for n in range(5)]
+    web.machine = WaybackServer(tuple(Visit(url, "20130502000000", old("then")) for url in urls[:2]))
+    serve(web.wild, crawls=web.crawls, machine=web.machine)
+    (tmp_path / "urls.txt").write_text("\n".join(urls))
+    whole = Corpus(tmp_path / "whole")
+    chosen = web.archives()
+    names = ("commoncrawl_api", "commoncrawl_data", "wayback_api", "commoncrawl_delay", "wayback_delay")
+    store_values(whole.path / "webtext.toml", "archives", {name: getattr(chosen, name) for name in names})
+    whole.links(tmp_path / "urls.txt", workers=1)
+    how = {"contact": "me@example.org", "delay": 0.0, "timeout": 5.0, "_little_web": web.wild.hosts()}
+    shards = [Path(shutil.copytree(whole.path, tmp_path / f"shard-{n}")) for n in (1, 2)]
+    for number, shard in enumerate(shards, start=1):
+        Corpus(shard).crawl(shard=f"{number}/2", **how)
+    assert not web.machine.asked
+    assert whole.merge(*shards).outcomes == {"http-error": 3}
+    with pytest.raises(UsageError, match="contact"):
+        whole.crawl(delay=0.0, _little_web=web.wild.hosts())
+    assert whole.crawl(**how).outcomes == {"http-error": 1}
+    assert {row["source"] for row in pages_of(whole.path).values()} == {"crawl", "wayback"}

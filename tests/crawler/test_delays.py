@@ -180,3 +180,24 @@ def test_turns_are_one_at_a_time_and_none_before_its_moment() -> None:
     asyncio.run(run())
     assert seen == [("1", 100.0), ("other", 100.0), ("2", 101.0), ("3", 102.0)]
     assert not turns._locks
+
+
+def test_a_long_wait_for_a_host_gives_its_place_to_others() -> None:
+    crawl = Crawl()
+    resting: list[int] = []
+
+    async def sleep(seconds: float) -> None:
+        crawl.now += seconds
+
+    turns = HostTurns(crawl.delays, lambda: crawl.now, sleep, rest=resting.append)
+
+    async def ask() -> None:
+        async with turns.turn(HOST):
+            pass
+
+    crawl.answer()
+    asyncio.run(ask())
+    assert resting == []
+    crawl.answer(503, after=60.0)
+    asyncio.run(ask())
+    assert resting == [1, -1]
