@@ -82,19 +82,21 @@ def _reservations(web: DemoWeb) -> None:
         "a site that turns crawlers for training away is left alone",
         "opt-out",
         web.serve(host, "/essay", Answer(page)),
-        detail="gptbot",
+        detail="crawlers for training",
         also=never_asked((host, "/essay")),
     )
     host = "reserved.example"
     rules = b'[{"location": "/archive/", "tdm-reservation": 1, "tdm-policy": "http://reserved.example/policy.json"}]'
     web.serve(host, "/.well-known/tdmrep.json", Answer(rules, 200, (("Content-Type", "application/json"),)))
-    web.serve(host, "/ai.txt", Answer(b"User-Agent: *\nDisallow: *.htm\n", 200, (("Content-Type", "text/plain"),)))
+    web.serve(
+        "spoken.example", "/ai.txt", Answer(b"User-Agent: *\nDisallow: *.htm\n", 200, (("Content-Type", "text/plain"),))
+    )
     web.plant(
         "what a site reserves in tdmrep.json or ai.txt is not asked for",
         "opt-out",
         web.serve(host, "/archive/1", Answer(page)),
-        web.serve(host, "/story.htm", Answer(page)),
-        also=never_asked((host, "/archive/1"), (host, "/story.htm")),
+        web.serve("spoken.example", "/story.htm", Answer(page)),
+        also=never_asked((host, "/archive/1"), ("spoken.example", "/story.htm")),
     )
     reserved = (("Content-Type", HTML), ("tdm-reservation", "1"))
     web.plant(
