@@ -113,7 +113,6 @@ def test_pages_by_key_with_all_that_extract_needs(ledger: Ledger) -> None:
         "payload_sha256": "ab" * 32,
         "source": "crawl",
         "fetched": WHEN,
-        "source": "crawl",
     }
 
 
