@@ -65,22 +65,90 @@ class LinksSettings:
     )  # fmt: skip
 
 
+SOURCES = ("live", "commoncrawl", "wayback")
+
+# What their operators say these collect for: training. Not those that fetch a page because a person asked for it, nor
+# search engines. (Operators' own pages, and the list of ai.robots.txt, in November 2026.)
+AI_AGENTS = (
+    "AI2Bot", "Amazonbot", "anthropic-ai", "Applebot-Extended", "Bytespider", "CCBot", "ClaudeBot", "cohere-ai",
+    "cohere-training-data-crawler", "Diffbot", "FacebookBot", "Google-Extended", "GPTBot", "ImagesiftBot",
+    "Meta-ExternalAgent", "omgili", "omgilibot", "PanguBot", "Timpibot", "Webzio-Extended",
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class CrawlSettings:
     """[crawl]: how pages are fetched. Only what decides an outcome shapes content."""
 
     user_agent: str = setting("webtext/0.1", "what we call ourselves; robots.txt rules for webtext apply", shapes=False)
     contact: str = setting("", "an e-mail address or URL for the people whose servers we visit", shapes=False)
-    obey_robots: bool = setting(True, "obey robots.txt (RFC 9309)")
-    opt_out: tuple[str, ...] = setting(
-        ("noai", "noimageai", "noml"), "words in X-Robots-Tag or meta robots that keep a page out",
+    sources: tuple[str, ...] = setting(
+        SOURCES, "where a link is looked for, in this order; the next one where its page is gone", shapes=False,
+        choices=SOURCES,
     )  # fmt: skip
-    timeout: float = setting(20.0, "seconds one answer may take in all", shapes=False, low=0.1, high=600)
-    max_bytes: int = setting(10_000_000, "the largest body that is kept, as sent and decoded", low=1_000)
-    max_redirects: int = setting(5, "how many redirects are followed", low=0, high=30)
+    host_sources: tuple[str, ...] = setting(
+        (), 'orders of single hosts or domains, like "github.com = commoncrawl, wayback, live"', shapes=False
+    )
+    archive_first: int = setting(
+        0, "hosts with more links than this are looked for in the archives first, then live; 0: none", shapes=False,
+        low=0,
+    )  # fmt: skip
+    keep_pages: str = setting(
+        "all", "until-extracted: the bodies of pages are deleted once documents/ is made of them", shapes=False,
+        choices=("all", "until-extracted"),
+    )  # fmt: skip
+    obey_robots: bool = setting(True, "obey robots.txt (RFC 9309)")
+    max_crawl_delay: float = setting(
+        300.0, "a host whose robots.txt asks for more seconds between requests is not visited", low=0, high=86_400
+    )
+    opt_out: tuple[str, ...] = setting(
+        ("noai", "noimageai", "noml"), "words in X-Robots-Tag or meta robots that keep a page out; noindex and "
+        "noarchive may be among them",
+    )  # fmt: skip
+    ai_agents: tuple[str, ...] = setting(
+        AI_AGENTS, "crawlers for training whose own group in robots.txt, or name in X-Robots-Tag, speaks to us, too",
+    )  # fmt: skip
+    tdm: bool = setting(True, "keep out what is reserved from text and data mining (the W3C's TDMRep)")
+    ai_txt: bool = setting(True, "keep out what a site's ai.txt disallows")
+    timeout: float = setting(30.0, "seconds one answer may take in all", shapes=False, low=0.1, high=600)
+    max_bytes: int = setting(10_000_000, "the largest body that is kept, as sent", low=1_000)
+    max_decoded: int = setting(20_000_000, "the largest body that is kept, without its Content-Encoding", low=1_000)
+    max_redirects: int = setting(10, "how many redirects are followed", low=0, high=30)
     concurrency: int = setting(64, "requests under way at once", shapes=False, low=1, high=4_096)
     delay: float = setting(1.0, "seconds between two requests to one host", shapes=False, low=0, high=3_600)
     retries: int = setting(1, "further tries after a network failure or a 5xx answer", shapes=False, low=0, high=10)
+    min_free: int = setting(2_000_000_000, "bytes of disk that stay free; below, a crawl waits", shapes=False, low=0)
+    disk_patience: float = setting(3_600.0, "seconds that it waits for room before it stops", shapes=False, low=0)
+
+
+@dataclass(frozen=True)
+class ArchivesSettings:
+    """[archives]: how Common Crawl and the Wayback Machine are asked for pages that are gone."""
+
+    max_requests: int = setting(10_000, "requests to one archive in one run; the rest waits", shapes=False, low=0)
+    max_days: int = setting(
+        0, "captures further from the submission than this are not taken; 0: any", shapes=False, low=0
+    )
+    commoncrawl_index: tuple[str, ...] = setting(
+        (), "files or folders of its columnar index (Parquet); if any, its index server is not asked", shapes=False
+    )
+    commoncrawl_warcs: str = setting(
+        "", "a folder with its WARC files; what is not in it comes from commoncrawl_data", shapes=False
+    )
+    commoncrawl_api: str = setting("https://index.commoncrawl.org", "its index server", shapes=False)
+    commoncrawl_data: str = setting("https://data.commoncrawl.org", "the server of its WARC files", shapes=False)
+    commoncrawl_delay: float = setting(2.0, "seconds between two requests to them", shapes=False, low=0, high=3_600)
+    commoncrawl_crawls: int = setting(
+        3,
+        "how many of its crawls, those nearest to the submission, are asked for a link",
+        shapes=False,
+        low=1,
+        high=1_000,
+    )
+    wayback_api: str = setting("https://web.archive.org", "the Wayback Machine", shapes=False)
+    wayback_delay: float = setting(
+        3.0, "seconds between two requests to it (it allows 24 a minute)", shapes=False, low=0, high=3_600
+    )
 
 
 LANGUAGES = (
@@ -227,6 +295,7 @@ class Settings:
 
     links: LinksSettings = field(default_factory=LinksSettings)
     crawl: CrawlSettings = field(default_factory=CrawlSettings)
+    archives: ArchivesSettings = field(default_factory=ArchivesSettings)
     extract: ExtractSettings = field(default_factory=ExtractSettings)
     imports: ImportSettings = field(default_factory=ImportSettings)
     dedup: DedupSettings = field(default_factory=DedupSettings)

@@ -27,7 +27,15 @@ POINTS: tuple[str, ...] = (
     "crawl.claimed",  # rows claimed in the ledger, not yet requested
     "crawl.appended",  # a page's records appended, not synced
     "crawl.synced",  # segment synced, states not committed
+    "archives.appended",  # a page out of an archive appended, not synced
+    "archives.synced",  # segment synced, the ends of links in archives not committed
+    "archives.committed",  # those committed
     "crawl.committed",  # states committed
+    "merge.divided",  # the links are divided among processes, none has begun
+    "merge.moved",  # a process's segments lie with the others, its outcomes are not yet taken in
+    "merge.folded",  # its outcomes are taken in, its folder is still there
+    "release.noted",  # the ledger counts on no page's bytes any more, their files are there
+    "release.deleted",  # one segment deleted
     "extract.part",  # one part of the pages extracted and written
     "import.read",  # the rows of one piece of a file written as runs, not yet recorded
     "import.merged",  # one range of keys merged and written, not yet recorded

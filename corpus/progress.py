@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from webtext.corpus.printable import printable
+
 PROGRESS_NAME = "progress.json"
 LINE_SECONDS = 5.0  # between two plain lines
 FILE_SECONDS = 1.0  # between two writes of progress.json
@@ -24,7 +26,8 @@ BAR_SECONDS = 0.1  # between two changes of a bar
 
 
 def say(message: str) -> None:
-    """One line for the person who watches; on a terminal it is wrapped between words."""
+    """One line for the person who watches; on a terminal it is wrapped between words. Control characters are shown."""
+    message = printable(message)
     print(_fitted(message) if sys.stderr.isatty() else message, file=sys.stderr, flush=True)  # noqa: T201
 
 

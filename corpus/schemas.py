@@ -85,8 +85,9 @@ DOCUMENTS = pa.schema(
     ]
 )
 """documents/ and clean/: one row a page's main text. `canonical` is the address the page names for itself,
-`source` says how it came in (crawl, import), `record_id` names its WARC record, or file and row, `characters`, `words`
-and `quality` are the measures of its text; `extra` is a JSON object of the other columns that an imported row had."""
+`source` says how it came in (crawl, import, or an archive: `fetched` is then when that captured it), `record_id` names
+its WARC record, or file and row, `characters`, `words` and `quality` are the measures of its text; `extra` is a JSON
+object of the other columns that an imported row had."""
 
 DUPLICATES = pa.schema(
     [

@@ -65,6 +65,7 @@ class StageRun:
         rules: Mapping[str, Any],
         inputs: Mapping[str, Any],
         redo: bool = False,
+        resume: bool = False,
     ) -> StageRun:
         """Decide what is to do, and keep the parts of an interrupted run that still hold.
 
@@ -73,6 +74,7 @@ class StageRun:
             rules: versions of the rules the code applies.
             inputs: identities of what the stage reads.
             redo: make it again whatever the manifest says.
+            resume: go on although the inputs are those of before: the stage was finished with work left over.
 
         Raises:
             ChangedSettings: a finished stage has other settings or rules, and `redo` is not set.
@@ -83,18 +85,12 @@ class StageRun:
         run = cls(corpus, stage, settings, rules, inputs, previous, done=False)
         if previous is not None and not redo:
             refuse_changes(stage, previous, settings, rules)
-            if dict(previous.inputs) == dict(inputs):
+            if dict(previous.inputs) == dict(inputs) and not resume:
                 _check_presence(corpus, previous)
                 clear_work(corpus, stage)  # of a --redo that was given up
                 run.done = True
                 return run
-        # Parts hold for these settings and rules; which inputs they were made of is in their names.
-        plan = {"settings": dict(settings), "rules": dict(rules)}
-        plan_path = run.work / "plan.json"
-        if run.work.exists() and (not plan_path.exists() or read_json(plan_path) != plan):
-            shutil.rmtree(run.work)
-        if not plan_path.exists():
-            write_json(plan_path, plan)
+        open_work(corpus, stage, settings, rules)
         fault_point("stage.started")
         return run
 
@@ -159,6 +155,18 @@ class StageRun:
         fault_point("stage.journal")
         roll_forward(self.corpus, self.stage)
         return manifest
+
+
+def open_work(corpus: Path, stage: Stage, settings: Mapping[str, Any], rules: Mapping[str, Any]) -> Path:
+    """The folder for the parts of a stage, emptied where those in it are of other settings or rules. Which inputs they
+    were made of is in their names."""
+    work = corpus / WORK / stage
+    plan, path = {"settings": dict(settings), "rules": dict(rules)}, work / "plan.json"
+    if work.exists() and (not path.exists() or read_json(path) != plan):
+        shutil.rmtree(work)
+    if not path.exists():
+        write_json(path, plan)
+    return work
 
 
 def publication_pending(corpus: Path, stage: Stage) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from webtext.corpus.errors import WebtextError
 from webtext.demo import (
+    plants_archives,
     plants_clean,
     plants_documents,
     plants_links,
@@ -62,4 +63,5 @@ def build_web(size: Size) -> DemoWeb:
     plants_shards.plant(web, steps=size.steps)
     plants_upkeep.plant(web)
     plants_trace.plant(web)
+    plants_archives.plant(web)
     return web

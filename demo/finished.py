@@ -62,6 +62,10 @@ class Finished:
         """The text of a document that stays, "" where there is none."""
         return self.texts.get(url_key(url), "")
 
+    def document(self, url: str) -> dict[str, Any] | None:
+        """What documents/ has of an address beside its text (source, fetched …), None where it has nothing."""
+        return self._documents.get(url_key(url))
+
     def copy_of(self, url: str) -> dict[str, Any] | None:
         """The row of clean/duplicates.parquet for an address, None where it was no copy."""
         return self._copies.get(url_key(url))
@@ -107,6 +111,12 @@ class Finished:
     @cached_property
     def _links(self) -> Mapping[int, dict[str, Any]]:
         return {row["key"]: row for row in self._rows("links/part-*.parquet", "key", "url", "karma", "submissions")}
+
+    @cached_property
+    def _documents(self) -> Mapping[int, dict[str, Any]]:
+        return {
+            row["key"]: row for row in self._rows("documents/part-*.parquet", "key", "final_url", "source", "fetched")
+        }
 
     @cached_property
     def _copies(self) -> Mapping[int, dict[str, Any]]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from webtext.corpus.files import identity_of, os_errors, write_bytes
 from webtext.demo.answers import NOT_FOUND, Answer, Place
+from webtext.demo.archive import LittleArchives
 from webtext.demo.articles import Article
 from webtext.demo.dump import DUMP_NAME, Dump
 from webtext.demo.registry import Check, Registry, all_of, ends_as
@@ -42,11 +43,14 @@ class DemoWeb:
     chosen: list[str] = field(default_factory=list)
     """The lines of a URL list that goes beside the dump."""
     facts: Registry = field(default_factory=Registry)
+    archives: LittleArchives = field(default_factory=LittleArchives)
     articles: dict[str, Article] = field(default_factory=dict)
     """The article of each page of an ordinary site, by address."""
 
     def answer(self, host: str, target: str, asked: int) -> Answer:
         """As `Web.answer`. Of several answers each is given once, the last one again and again."""
+        if host.endswith(".archive.example") and target != "/robots.txt":
+            return self.archives.answer(host, target)
         found = self.answers.get((host, target), (NOT_FOUND,))
         return found[min(asked, len(found) - 1)]
 
@@ -111,7 +115,9 @@ class DemoWeb:
             [host, target, [[answer.status, answer.headers, answer.body.hex(), answer.manner.name] for answer in given]]
             for (host, target), given in sorted(self.answers.items())
         ]
-        return identity_of([answers, sorted(self.names.items()), self.dump.data().hex(), self.chosen])
+        return identity_of(
+            [answers, sorted(self.names.items()), self.dump.data().hex(), self.chosen, self.archives.identity()]
+        )
 
     def write_sources(self, folder: Path) -> tuple[Path, Path]:
         """Write the dump and the URL list where they do not lie yet; their paths."""

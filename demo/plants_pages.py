@@ -17,6 +17,7 @@ def plant(web: DemoWeb, *, max_bytes: int, timeout: float) -> None:
     """All of them, for a crawl with these settings."""
     _robots(web)
     _opt_outs(web)
+    _reservations(web)
     _redirects(web)
     _dead(web)
     _slow(web, timeout)
@@ -43,7 +44,7 @@ def _robots(web: DemoWeb) -> None:
     )
     web.robots("named.example", "User-agent: *", "Disallow:", "", "User-agent: webtext", "Disallow: /")
     web.plant("a group of robots.txt that names webtext goes before *", "robots", web.page("named.example", "/"))
-    web.robots("others.example", "User-agent: GPTBot", "Disallow: /")
+    web.robots("others.example", "User-agent: otherbot", "Disallow: /")
     web.plant("rules for other crawlers are not ours", DOCUMENT, web.page("others.example", "/"))
     web.serve("down.example", "/robots.txt", Answer(b"", 503))
     web.plant("a robots.txt that fails forbids everything", "robots", web.page("down.example", "/"), detail="503")
@@ -73,6 +74,40 @@ def _opt_outs(web: DemoWeb) -> None:
     )
 
 
+def _reservations(web: DemoWeb) -> None:
+    """Fixed pages: none of them becomes a document."""
+    page, host = b"<!doctype html><title>An essay</title><p>Not for training.", "notraining.example"
+    web.robots(host, "User-agent: GPTBot", "User-agent: CCBot", "Disallow: /", "", "User-agent: *", "Allow: /")
+    web.plant(
+        "a site that turns crawlers for training away is left alone",
+        "opt-out",
+        web.serve(host, "/essay", Answer(page)),
+        detail="crawlers for training",
+        also=never_asked((host, "/essay")),
+    )
+    host = "reserved.example"
+    rules = b'[{"location": "/archive/", "tdm-reservation": 1, "tdm-policy": "http://reserved.example/policy.json"}]'
+    web.serve(host, "/.well-known/tdmrep.json", Answer(rules, 200, (("Content-Type", "application/json"),)))
+    web.serve(
+        "spoken.example", "/ai.txt", Answer(b"User-Agent: *\nDisallow: *.htm\n", 200, (("Content-Type", "text/plain"),))
+    )
+    web.plant(
+        "what a site reserves in tdmrep.json or ai.txt is not asked for",
+        "opt-out",
+        web.serve(host, "/archive/1", Answer(page)),
+        web.serve("spoken.example", "/story.htm", Answer(page)),
+        also=never_asked((host, "/archive/1"), ("spoken.example", "/story.htm")),
+    )
+    reserved = (("Content-Type", HTML), ("tdm-reservation", "1"))
+    web.plant(
+        "a reservation in a header field or a meta element keeps a page out",
+        "opt-out",
+        web.serve(host, "/open/header", Answer(page, 200, reserved)),
+        web.serve(host, "/open/meta", Answer(page + b'<meta name="tdm-reservation" content="1">')),
+        detail="tdm-reservation",
+    )
+
+
 def _redirects(web: DemoWeb) -> None:
     there = web.page("there.example", "/page")
     web.post(there)
@@ -96,7 +131,7 @@ def _redirects(web: DemoWeb) -> None:
         web.serve("loop.example", "/mail", moved("mailto:someone@loop.example")),
     )
     web.serve("loop.example", "/b", moved("/a"))
-    for number in range(1, 9):
+    for number in range(1, 14):
         web.serve("chain.example", f"/{number}", moved(f"/{number + 1}"))
     inside = web.name("inside.example", PRIVATE)
     web.plant(

@@ -21,6 +21,7 @@ from webtext.corpus.files import os_errors, read_json, write_json
 from webtext.corpus.interrupts import stop_signals
 from webtext.corpus.progress import say
 from webtext.demo import show
+from webtext.demo.archive import DATA, INDEX, MACHINE
 from webtext.demo.build import Size, build_web
 from webtext.demo.dump import DUMP_NAME
 from webtext.demo.finished import Finished
@@ -34,6 +35,9 @@ MARKER = "demo.json"
 
 REQUESTS = "requests.log"
 """Everything the server was asked for, over all sittings."""
+
+CONTACT = "demo@example.org"
+"""Who the demo's requests say is behind them; the little web has nobody who would write."""
 
 CLOCK = "2025-02-01T12:00:00+00:00"
 """When the demo's pages were fetched, according to its corpus: so that it comes out the same each time."""
@@ -136,8 +140,16 @@ def build_corpus(folder: Path, web: DemoWeb, size: Size) -> tuple[Corpus, Mappin
     path = corpus.path
     show.command("init", path)
     # There is no flag for these: some hosts of the little web never answer, and one sends a page without an end.
-    store_values(path / CONFIG_NAME, "crawl", {"timeout": size.timeout, "max_bytes": size.max_bytes})
-    show.note(f"{CONFIG_NAME}: crawl.timeout = {size.timeout:g}, crawl.max_bytes = {size.max_bytes}")
+    limits = {"timeout": size.timeout, "max_bytes": size.max_bytes, "max_decoded": size.max_bytes}
+    # The demo needs little room, and is often tried where there is little.
+    store_values(path / CONFIG_NAME, "crawl", {**limits, "min_free": 50_000_000})
+    show.note(f"{CONFIG_NAME}: " + ", ".join(f"crawl.{name} = {value}" for name, value in limits.items()))
+    archives: dict[str, str | float] = {
+        "commoncrawl_api": f"http://{INDEX}", "commoncrawl_data": f"http://{DATA}", "wayback_api": f"http://{MACHINE}",
+        "commoncrawl_delay": 0.0, "wayback_delay": 0.0,
+    }  # fmt: skip
+    store_values(path / CONFIG_NAME, "archives", archives)
+    show.note(f"{CONFIG_NAME}: the archives of this web are {INDEX} and {MACHINE}")
     dump, reading_list = folder / DUMP_NAME, folder / LIST_NAME
     show.command("doctor", dump, "--workers", 1)
     for line in str(doctor(dump, workers=1)).splitlines():
@@ -147,11 +159,11 @@ def build_corpus(folder: Path, web: DemoWeb, size: Size) -> tuple[Corpus, Mappin
     corpus.forget([FORGOTTEN])
     show.command("links", path, dump, reading_list, "--workers", WORKERS)
     corpus.links(dump, reading_list, workers=WORKERS)
-    show.command("crawl", path, "--delay", size.delay)
+    show.command("crawl", path, "--contact", CONTACT, "--delay", size.delay)
     server = WebServer(web, folder / REQUESTS)
     with os_errors(folder / REQUESTS), server.running():
         show.note(f"for the demo alone, the names of its hosts lead to 127.0.0.1:{server.port}")
-        corpus.crawl(delay=size.delay, _little_web=server.resolver_table(), _clock=CLOCK)
+        corpus.crawl(contact=CONTACT, delay=size.delay, _little_web=server.resolver_table(), _clock=CLOCK)
     show.command("extract", path, "--quality", QUALITY, "--workers", WORKERS)
     corpus.extract(quality=[QUALITY], workers=WORKERS)
     show.command("dedup", path, "--workers", WORKERS)

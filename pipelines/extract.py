@@ -1,8 +1,8 @@
 """documents/: the fetched pages taken apart by the workers, each page once.
 
 The steps: decide which link owns a page that several lead to; keep what an earlier generation of the stage has
-extracted (where only quality rules have changed that is everything, judged anew); cut the rest into parts of even size;
-extract them; sort. Text is only ever in a worker.
+extracted (where only quality rules have changed that is everything, judged anew), and what was extracted while the
+crawl went on; cut the rest into parts of even size; extract them; sort. Text is only ever in a worker.
 """
 
 from __future__ import annotations
@@ -31,11 +31,13 @@ from webtext.corpus.stages import StageRun
 from webtext.crawler.fetch.ledger import Ledger
 from webtext.crawler.fetch.ledger_file import LEDGER_NAME
 from webtext.crawler.text.earlier import DECIDED_ANEW, REJECTED_PAGES, Division, all_fresh, divide
+from webtext.crawler.text.early import make_choice, take
 from webtext.crawler.text.isolate import IsolatedExtractor
 from webtext.crawler.text.parts import Copy, Files, Part, Rows, extractor_for, make_copy, make_part
 from webtext.crawler.text.plan import (
     LINK_COLUMNS,
     PLAN,
+    check_there,
     cut_parts,
     join_links,
     made_of,
@@ -73,13 +75,21 @@ def make_documents(
     plan = join_links(pages, _read_links(links))
     owned, redirected = split_owned(plan)
     division = _divide(run, corpus, plan, owned)
-    parts = list(_parts(run, division, engine.workers))
+    lost = division.fresh.filter(pc.equal(division.fresh["length"], 0))
+    if lost.num_rows:  # a link that came to own a page later, whose bytes are gone: who had it before keeps it
+        owned, redirected = split_owned(plan, numbers(lost["key"], np.uint64))
+        division = _divide(run, corpus, plan, owned)
+        check_there(run.work, division.fresh)
+    early = take(run.work, division.fresh)
+    parts = list(_parts(run, early.left, engine.workers))
     copies = list(_copies(run, division))
 
+    engine.each("documents: take", make_choice, early.choices)
     engine.each("documents: keep", partial(make_copy, settings=settings), copies)
     _extract(engine, parts, settings, corpus / Stage.PAGES)
 
-    made = [*(part.files for part in parts), *(copy.files for copy in copies)]
+    ahead = [*early.whole, *(choice.files for choice in early.choices)]
+    made = [*(part.files for part in parts), *(copy.files for copy in copies), *ahead]
     outcomes = [files.outcomes for files in made]
     outcomes += [_known(run, "redirected", redirected), _known(run, "rejected", division.outcomes)]
     documents = [files.documents for files in made]
@@ -113,7 +123,7 @@ def make_documents(
         run={
             "workers": engine.workers,
             "extracted": division.fresh.num_rows,
-            "language_audited": sum(read_json(part.audits) for part in parts),
+            "language_audited": sum(read_json(path) for path in (*(part.audits for part in parts), *early.audits)),
             **_tools(),
         },
         accept_loss=accept_loss,
@@ -156,8 +166,8 @@ def _without_quality(settings: Mapping[str, Any]) -> dict[str, Any]:
 # -- parts -------------------------------------------------------------------------------------------------------------
 
 
-def _parts(run: StageRun, division: Division, workers: int) -> Iterator[Part]:
-    plan, rows = _plan_file(run, "fresh", division.fresh), division.fresh
+def _parts(run: StageRun, rows: pa.Table, workers: int) -> Iterator[Part]:
+    plan = _plan_file(run, "fresh", rows)
     for start, size in cut_parts(numbers(rows["length"], np.int64), workers):
         content = made_of(rows.slice(start, size))
         yield Part(Rows(plan, start, size), _files(run, content), run.work / "timeouts")

@@ -11,25 +11,27 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from webtext.corpus.config import CrawlSettings, shaping
+from webtext.corpus.config import ArchivesSettings, CrawlSettings, shaping
 from webtext.corpus.files import file_sha256, read_parquet, write_parquet
 from webtext.corpus.interrupts import Stop
 from webtext.corpus.manifests import Manifest
 from webtext.corpus.outcomes import Stage
 from webtext.corpus.schemas import LINKS, OUTCOMES
-from webtext.corpus.stages import StageRun
+from webtext.corpus.stages import StageRun, stage_manifest
+from webtext.crawler.fetch.archives.passing import describe
 from webtext.crawler.fetch.crawl import make_pages, pages_inputs, pages_rules
 from webtext.crawler.fetch.ledger import Ledger
 from webtext.crawler.reddit.urls import host_of, normalise, registered_domain, url_key
 
 
-def write_links(folder: Path, urls: Sequence[str]) -> Path:
-    """A links/ of these addresses, with nothing known of their submissions."""
+def write_links(folder: Path, urls: Sequence[str], posted: Mapping[str, datetime] | None = None) -> Path:
+    """A links/ of these addresses, with nothing known of their submissions but perhaps when they were posted."""
     rows = sorted((url_key(url), normalise(url)) for url in urls)
     table = pa.table(
         {
@@ -38,7 +40,7 @@ def write_links(folder: Path, urls: Sequence[str]) -> Path:
             "domain": [registered_domain(host_of(url)) for _, url in rows],
             "karma": [3] * len(rows),
             "submissions": [[] for _ in rows],
-            "first_posted": [None] * len(rows),
+            "first_posted": [(posted or {}).get(url) for _, url in rows],
         },
         schema=LINKS,
     )
@@ -55,21 +57,28 @@ def crawl(
     settings: CrawlSettings | None = None,
     redo: bool = False,
     stop: Stop | None = None,
+    archives: ArchivesSettings | None = None,
+    posted: Mapping[str, datetime] | None = None,
     **more: Any,
 ) -> Manifest:
     """One call of the stage, as the command makes it."""
-    links = write_links(corpus, urls)
+    links = write_links(corpus, urls, posted)
     chosen = settings or CrawlSettings()
-    inputs = pages_inputs(file_sha256(links), replay)
+    sources = [] if archives is None else describe(chosen, archives, more.get("allow_loopback") or {})
+    inputs = pages_inputs(file_sha256(links), replay, sources=sources)
     redo = redo or more.get("refetch", False)
+    before = stage_manifest(corpus, Stage.PAGES)
+    left = before is not None and "deferred" in before.outcomes
     run = StageRun.begin(
-        corpus, Stage.PAGES, settings=shaping(chosen), rules=pages_rules(chosen), inputs=inputs, redo=redo
+        corpus, Stage.PAGES, settings=shaping(chosen), rules=pages_rules(chosen), inputs=inputs, redo=redo, resume=left
     )
     if run.done:
         assert run.previous is not None
         return run.previous
     more.setdefault("accept_loss", False)
-    return make_pages(run, corpus, [links], chosen, replay=replay, stop=stop or Stop(raising=False), **more)
+    return make_pages(
+        run, corpus, [links], chosen, replay=replay, stop=stop or Stop(raising=False), archives=archives, **more
+    )
 
 
 def outcomes_of(corpus: Path) -> dict[str, tuple[str, str]]:
@@ -105,6 +114,8 @@ class WildServer:
     """The most requests of a host that were answered at once."""
     over: threading.Event = field(default_factory=threading.Event)
     port: int = 0
+    hosts_of: dict[str, Callable[[socket.socket, str, bytes], None]] = field(default_factory=dict)
+    """Hosts that answer every path themselves, given connection, target and head (tests/web_archives.py)."""
 
     def url(self, host: str, path: str = "/") -> str:
         return f"http://{host}:{self.port}{path}"
@@ -114,7 +125,7 @@ class WildServer:
         return self.url(host, path)
 
     def hosts(self) -> dict[str, str]:
-        return {host: "127.0.0.1" for host, _ in self.answers}
+        return dict.fromkeys((*(host for host, _ in self.answers), *self.hosts_of), "127.0.0.1")
 
     @contextlib.contextmanager
     def running(self, tls: ssl.SSLContext | None = None) -> Iterator[WildServer]:
@@ -132,7 +143,10 @@ class WildServer:
                         wild.under_way[name] += 1
                         wild.most[name] = max(wild.most[name], wild.under_way[name])
                         try:
-                            answer(self.request, wild)
+                            if name in wild.hosts_of:
+                                wild.hosts_of[name](self.request, path, head)
+                            else:
+                                answer(self.request, wild)
                         finally:
                             wild.under_way[name] -= 1
 
@@ -225,5 +239,7 @@ def chunked(*parts: bytes) -> Answer:
     return lambda connection, wild: connection.sendall(head + body)
 
 
-QUICK = replace(CrawlSettings(), delay=0.0, timeout=1.0, retries=1, max_bytes=200_000)
+QUICK = replace(
+    CrawlSettings(), contact="me@example.org", delay=0.0, timeout=1.0, retries=1, max_bytes=200_000, max_decoded=200_000
+)
 """Settings for a server on this machine."""

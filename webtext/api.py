@@ -21,19 +21,22 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from webtext.corpus.config import CONFIG_NAME, Settings, shaping, store_values
 from webtext.corpus.errors import UsageError, WebtextError
 from webtext.corpus.files import os_errors
 from webtext.corpus.interrupts import stop_signals
 from webtext.corpus.lock import lock_holder
 from webtext.corpus.manifests import Manifest, current, fingerprint, is_imported, stages_of
-from webtext.corpus.outcomes import Stage
+from webtext.corpus.outcomes import Outcome, Stage
 from webtext.corpus.progress import read_progress, say
-from webtext.corpus.stages import StageRun, roll_forward, stage_manifest
+from webtext.corpus.stages import WORK, StageRun, open_work, roll_forward, stage_manifest
 from webtext.corpus.tombstones import pending
 from webtext.extras import needs
 from webtext.folder import SECTIONS
@@ -42,7 +45,11 @@ from webtext.reports import StageReport, Status, shards_of
 from webtext.upkeep import CorpusUpkeep
 
 if TYPE_CHECKING:
+    from webtext.crawler.fetch.explain import Explanation
     from webtext.crawler.reddit.findings import Findings
+
+LINKS_A_PROCESS = 5_000
+"""`build` starts no further crawl process for fewer: it would not pay the second that its start takes."""
 
 Paths = Sequence[str | os.PathLike[str]]
 
@@ -111,48 +118,104 @@ class Corpus(CorpusUpkeep, CorpusOverlaps):
         self,
         *,
         replay: Paths = (),
+        workers: int | None = None,
+        shard: str | None = None,
+        state: str | os.PathLike[str] | None = None,
+        deadline: str | None = None,
         redo: bool = False,
         refetch: bool = False,
         accept_loss: bool = False,
         _little_web: Mapping[str, str] | None = None,
         _clock: str = "",
+        _sealed: Path | None = None,
+        _most: bool = False,
         **settings: object,
     ) -> StageReport:
         """Fetch every link once: `links/` to `pages/` (WARC and a ledger with one outcome a link).
 
         Args:
             replay: WARC files that answer instead of the network.
+            workers: processes, by default one.
+            shard: "2/8": only this part of the links, by registered domain; `merge` joins the parts.
+            state: a folder on a disk of this machine for the ledger while the crawl is under way.
+            deadline: "6h", or a moment: what was not begun then is `deferred`, and taken up by the next call.
             redo: decide again from what the ledger has. Pages are never deleted by it.
             refetch: delete pages/ and fetch everything again.
         """
         with self._writing("crawl", settings, Stage.PAGES, raising=False) as wanted, needs("crawl"):
+            from webtext.crawler.fetch.archives.passing import describe
+            from webtext.crawler.fetch.contact import check_contact
             from webtext.crawler.fetch.crawl import check_conditions, make_pages, pages_inputs, pages_rules
+            from webtext.crawler.fetch.deadline import parse_deadline
+            from webtext.crawler.fetch.shards import Shard
 
+            part = None if shard is None else Shard.parse(shard)
+            until = None if deadline is None else parse_deadline(deadline, datetime.now().astimezone()).timestamp()
             source = self._finished(Stage.LINKS)
             archives = [Path(path) for path in replay]
             if not refetch:
-                check_conditions(self.path, wanted.crawl)
-            inputs = pages_inputs(source.identity, archives, self._stop)
+                check_conditions(self.path, wanted.crawl, part)
+            asks = not archives and (part is None or part.whole)
+            sources = describe(wanted.crawl, wanted.archives, _little_web or {}) if asks else []
+            inputs = pages_inputs(source.identity, archives, self._stop, part, sources)
             again = redo or refetch
             previous = None if again else stage_manifest(self.path, Stage.PAGES)
             if not archives and previous is not None and previous.inputs["links"] == source.identity:
-                inputs = dict(previous.inputs)  # every link has its outcome, from wherever it came
-            run = self._begin(Stage.PAGES, wanted, pages_rules(wanted.crawl), inputs, settings, redo=again)
+                # Every link has its outcome, from wherever it came.
+                old = {"shard", *(() if "replay" in previous.inputs else ("sources",))}
+                inputs = {**inputs, **{name: value for name, value in previous.inputs.items() if name not in old}}
+                if "replay" in inputs:
+                    inputs.pop("sources", None)
+            elif not archives and (wanted.crawl.contact or previous is None):
+                check_contact(wanted.crawl)
+            left = previous is not None and bool(previous.outcomes.get(Outcome.DEFERRED))
+            run = self._begin(Stage.PAGES, wanted, pages_rules(wanted.crawl), inputs, settings, redo=again, resume=left)
             if run.done:
                 return _nothing(run)
+            if "sources" in run.inputs:
+                check_contact(wanted.crawl)  # archives are visited, too
+            if "contact" in settings:  # who has said it once is not asked again
+                store_values(self.path / CONFIG_NAME, "crawl", {"contact": wanted.crawl.contact})
             manifest = make_pages(
                 run,
                 self.path,
                 self._files(source, "links/part-"),
                 wanted.crawl,
                 replay=archives,
+                workers=_worth(workers, source.rows_out) if _most else workers or 1,
+                state=None if state is None else Path(state),
+                deadline=until,
                 accept_loss=accept_loss,
                 stop=self._stop,
                 refetch=refetch,
                 allow_loopback=_little_web,
                 clock=_clock,
+                sealed=_sealed,
+                archives=wanted.archives,
             )
             return _made(manifest)
+
+    def merge(self, *shards: str | os.PathLike[str], refetch: bool = False, accept_loss: bool = False) -> StageReport:
+        """Join crawls of shards (corpora of other machines, or copies of them) into `pages/`, as if crawled here.
+
+        Args:
+            shards: the corpora, each with the same links/ and with its own shard crawled.
+            refetch: delete pages/ first.
+        """
+        with self._writing("crawl", {}, Stage.PAGES, raising=False) as wanted, needs("crawl"):
+            from webtext.crawler.fetch.merge import find_shards, merge_shards
+
+            source = self._finished(Stage.LINKS)
+            found = find_shards([Path(path) for path in shards], source.identity, wanted.crawl)
+            before = None if refetch else stage_manifest(self.path, Stage.PAGES)
+            asked = {} if before is None or "sources" not in before.inputs else {"sources": before.inputs["sources"]}
+            inputs = {**found.inputs, **asked}  # pages that archives gave since stay
+            run = self._begin(Stage.PAGES, wanted, found.rules, inputs, {}, redo=refetch, resume=True)
+            links = self._files(source, "links/part-")
+            made = merge_shards(
+                run, found, links, wanted.crawl, refetch=refetch, accept_loss=accept_loss, stop=self._stop
+            )
+            return _nothing(run) if made is None else _made(made)
 
     def extract(
         self,
@@ -166,25 +229,33 @@ class Corpus(CorpusUpkeep, CorpusOverlaps):
         """Take the main text of every page: `pages/` to `documents/`."""
         with self._writing("extract", settings, Stage.DOCUMENTS, engine=engine) as wanted, needs("crawl"):
             from webtext.crawler.fetch.crawl import verify_pages
+            from webtext.crawler.fetch.release import go_on_releasing, release_pages
             from webtext.crawler.text.rules import RULES
             from webtext.pipelines.engines import choose_engine
             from webtext.pipelines.extract import make_documents
 
-            pages = self._finished(Stage.PAGES)
             links = self._finished(Stage.LINKS)
+            files = self._files(links, "links/part-")
+            go_on_releasing(self.path, files, self._stop)
+            pages = self._finished(Stage.PAGES)
+            passing = wanted.crawl.keep_pages == "until-extracted"
             inputs = {"pages": pages.identity}
             run = self._begin(Stage.DOCUMENTS, wanted, RULES, inputs, settings, redo=redo)
             if run.done:
+                if passing:
+                    release_pages(self.path, files, self._stop)
                 return _nothing(run)
             verify_pages(self.path, pages)
             manifest = make_documents(
                 run,
                 self.path,
-                self._files(links, "links/part-"),
+                files,
                 wanted.extract,
                 engine=choose_engine(wanted.engine, workers, self.path),
                 accept_loss=accept_loss,
             )
+            if passing:
+                release_pages(self.path, files, self._stop)
             return _made(manifest)
 
     def dedup(
@@ -273,13 +344,16 @@ class Corpus(CorpusUpkeep, CorpusOverlaps):
         replay: Paths = (),
         workers: int | None = None,
         engine: Mapping[str, object] | None = None,
+        deadline: str | None = None,
         accept_loss: bool = False,
         settings: Mapping[str, Mapping[str, object]] | None = None,
         recipe: str | os.PathLike[str] | None = None,
     ) -> list[StageReport]:
-        """All five stages in order. Finished ones are passed over.
+        """All five stages in order. Finished ones are passed over. Text is taken from pages while others are fetched.
 
         Args:
+            workers: processes; a crawl takes no more of them than its links are worth.
+            deadline: as `crawl` takes it; the stages after it go on with what was fetched.
             recipe: instead of sources: fetch the links of a recipe (`export --to recipe`) again, under its settings,
                 and say what share came back.
             preset: as `links` takes it.
@@ -301,20 +375,43 @@ class Corpus(CorpusUpkeep, CorpusOverlaps):
         if is_imported(stage_manifest(self.path, Stage.DOCUMENTS)) and not sources:
             made = []  # what was imported is not crawled
         else:
-            made = [
-                self.links(*sources, preset=preset, **piped, **given.get("links", {})),
-                self.crawl(replay=replay, **common, **given.get("crawl", {})),
-            ]
+            made = [self.links(*sources, preset=preset, **piped, **given.get("links", {}))]
+            with self._extracting_early(given.get("extract", {}), workers, engine) as sealed:
+                pages = self.crawl(
+                    replay=replay, workers=workers, deadline=deadline, _most=True, _sealed=sealed, **common,
+                    **given.get("crawl", {}),
+                )  # fmt: skip
             if recipe is not None:
                 compare(self, Path(recipe))
-            made += [
-                self.extract(**piped, **given.get("extract", {})),
-            ]
+            made += [pages, self.extract(**piped, **given.get("extract", {}))]
         return [
             *made,
             self.dedup(**piped, **given.get("dedup", {})),
             self.tokenize(**piped, **given.get("tokenize", {})),
         ]
+
+    @contextmanager
+    def _extracting_early(
+        self, given: Mapping[str, object], workers: int | None, engine: Mapping[str, object] | None
+    ) -> Iterator[Path | None]:
+        """Extract the crawl's finished segments on this machine while inside; where the crawl is to list them."""
+        settings = self.settings.with_values("engine", engine or {}, where="webtext build")
+        if settings.engine.name != "local":
+            yield None
+            return
+        with needs("crawl"):
+            from webtext.crawler.text.early_process import extracting_early
+            from webtext.crawler.text.rules import RULES
+            from webtext.pipelines.engines import cores
+        wanted = settings.with_values("extract", given, where="webtext build").extract
+        roll_forward(self.path, Stage.DOCUMENTS)
+        links = self._files(self._finished(Stage.LINKS), "links/part-")
+        sealed = self.path / WORK / Stage.PAGES / "sealed"
+        with extracting_early(
+            lambda: open_work(self.path, Stage.DOCUMENTS, shaping(wanted), RULES),
+            self.path / Stage.PAGES, sealed, links, wanted, workers or cores(),
+        ):  # fmt: skip
+            yield sealed
 
     def _check_early(
         self, given: Mapping[str, Mapping[str, Any]], replay: Paths, engine: Mapping[str, object] | None
@@ -329,6 +426,10 @@ class Corpus(CorpusUpkeep, CorpusOverlaps):
         with needs("tokenize"):
             from webtext.pipelines.engines import choose_engine
             from webtext.tokenize.choosing import stated
+        if not replay and stage_manifest(self.path, Stage.PAGES) is None:
+            with needs("crawl"):
+                from webtext.crawler.fetch.contact import check_contact
+            check_contact(settings.crawl)
         stated(settings.tokenize, stage_manifest(self.path, Stage.SHARDS))
         with needs("dedup"):
             beside_of(settings.dedup)
@@ -372,6 +473,36 @@ def doctor(*sources: str | os.PathLike[str], min_karma: int = 3, workers: int | 
         with stop_signals(raising=True):
             found = find_sources([os.fspath(name) for name in sources], accept_loss=True, spool=Spool(Path(folder)))
             return examine(found, min_karma=min_karma, engine=Engine(workers or cores()))
+
+
+def robots(
+    url: str,
+    corpus: str | os.PathLike[str] | None = None,
+    *,
+    file: str | os.PathLike[str] | None = None,
+    contact: str | None = None,
+    _little_web: Mapping[str, str] | None = None,
+) -> Explanation:
+    """What a crawl would do at an address, and why: robots.txt, tdmrep.json and ai.txt of its site.
+
+    Args:
+        corpus: whose settings count, and whose cache is looked into first; the defaults without one.
+        file: a robots.txt on this machine, to be read as that of the site; then nothing is asked for.
+        contact: as the setting.
+    """
+    with needs("crawl"):
+        from webtext.crawler.fetch.robots_command import look_at
+
+        folder = None if corpus is None else Corpus(corpus, create=False)
+        settings = Settings() if folder is None else folder.settings
+        values = {} if contact is None else {"contact": contact}
+        crawl = settings.with_values("crawl", values, where="webtext robots").crawl
+        return look_at(url, crawl, None if folder is None else folder.path, file=file, allow_loopback=_little_web)
+
+
+def _worth(workers: int | None, links: int) -> int:
+    """How many crawl processes so many links are worth: one takes some hundred links a second."""
+    return max(1, min(workers or 1, links // LINKS_A_PROCESS))
 
 
 def _made(manifest: Manifest) -> StageReport:

@@ -13,14 +13,15 @@ from typing import Annotated
 
 import typer
 
-from webtext.commands import eval as zero_shot
 from webtext.commands import (
+    crawls,
     evaluation,
     export,
     folders,
     importing,
     models,
     overlap,
+    robots,
     shards,
     sources,
     stages,
@@ -28,6 +29,7 @@ from webtext.commands import (
     upkeep,
     wikipedia,
 )
+from webtext.commands import eval as zero_shot
 from webtext.commands.help import Book, dress
 from webtext.corpus.errors import WebtextError
 from webtext.corpus.progress import say
@@ -52,6 +54,8 @@ for _group in (
     folders.commands,
     sources.commands,
     stages.commands,
+    crawls.commands,
+    robots.commands,
     importing.commands,
     shards.commands,
     models.commands,

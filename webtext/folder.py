@@ -111,11 +111,13 @@ class CorpusFolder:
         *,
         redo: bool,
         stated: Mapping[str, Any] | None = None,
+        resume: bool = False,
     ) -> StageRun:
-        """Begin a stage; `stated` is what its manifest says instead of settings that are no content (paths)."""
+        """Begin a stage; `stated` is what its manifest says instead of settings that are no content (paths), `resume`
+        goes on with a finished one."""
         section = SECTIONS[stage]
         content = shaping(getattr(settings, section)) | dict(stated or {})
-        run = StageRun.begin(self.path, stage, settings=content, rules=rules, inputs=inputs, redo=redo)
+        run = StageRun.begin(self.path, stage, settings=content, rules=rules, inputs=inputs, redo=redo, resume=resume)
         # A flag that shapes content is what the next command must agree with; one that was refused is not.
         stored = {name: getattr(getattr(settings, section), name) for name in flags if name in content}
         store_values(self.path / CONFIG_NAME, section, stored)

@@ -72,6 +72,19 @@ def shards_of(manifest: Manifest | None) -> str | None:
     return None if manifest is None else str(manifest.facts.get("identity"))
 
 
+def _crawl_lines(crawl: object) -> list[str]:
+    """What a crawl under way says of itself in progress.json; nothing where another version wrote it."""
+    if not isinstance(crawl, dict):
+        return []
+    from webtext.crawler.fetch.figures import CrawlFigures
+    from webtext.crawler.fetch.view import lines
+
+    try:
+        return lines(CrawlFigures.from_json(crawl))
+    except (TypeError, KeyError):
+        return []
+
+
 def _lines(status: Status) -> list[str]:
     lines = [f"corpus       {status.corpus}", f"fingerprint  {status.fingerprint or 'none yet'}"]
     if status.writer is not None:
@@ -80,6 +93,7 @@ def _lines(status: Status) -> list[str]:
         shown = status.progress
         total = f" of {shown['total']:,}" if shown.get("total") else ""
         lines.append(f"             {shown['label']}: {shown['done']:,}{total} {shown['unit']}")
+        lines += [f"             {line}" for line in _crawl_lines(shown.get("crawl"))]
     for stage in status.stages:
         lines += ["", f"{stage.stage:<12} {stage.rows_in:>12,} in"]
         blank = stage.facts.get("blank_lines")

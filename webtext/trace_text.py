@@ -108,13 +108,22 @@ def _links(stage: StageTrace) -> Iterator[str]:
 
 def _pages(stage: StageTrace) -> Iterator[str]:
     facts = stage.facts
-    if stage.state == PASSED:
+    capture = facts.get("capture")
+    if stage.state == PASSED and capture is None:
         yield f"fetched {_when(facts['answers'][-1]['fetched'])}"
+    elif capture is not None:
+        apart = capture["days_apart"]
+        days = "" if apart is None else f", {apart:,} {'day' if apart == 1 else 'days'} from the submission"
+        yield f"from {capture['source']}, captured {_when(capture['captured'])}{days}"
+        yield f"  {capture['address']}"
     if facts.get("no_longer_a_link"):
         yield "(links does not name it any more)"
     for answer in facts.get("answers", ()):
         yield f"  {answer['status']} {answer['mime']}  {answer['url']}"
-        yield f"    {answer['segment']} at {answer['offset']:,}, {answer['length']:,} bytes, {answer['record_id']}"
+        if answer["length"]:
+            yield f"    {answer['segment']} at {answer['offset']:,}, {answer['length']:,} bytes, {answer['record_id']}"
+        else:
+            yield f"    its bytes were deleted (crawl.keep_pages = until-extracted), {answer['record_id']}"
 
 
 def _documents(stage: StageTrace) -> Iterator[str]:

@@ -205,6 +205,8 @@ class _Tracer:
             "final_url": fetch.final_url,
             "answers": [asdict(found) for found in fetch.answers],
         }
+        if fetch.capture is not None:
+            facts["capture"] = asdict(fetch.capture)
         if not fetch.wanted:
             facts["no_longer_a_link"] = True
         if fetch.outcome == "page":

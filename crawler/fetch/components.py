@@ -19,8 +19,6 @@ def scrapy_settings(plan: Plan) -> dict[str, Any]:
     replayed = bool(plan.replay)
     settings = plan.settings
     middlewares: dict[str, int] = {f"{_HERE}.guard.LiteralGuard": 10}
-    if settings.obey_robots:
-        middlewares[f"{_HERE}.robots.RobotsMiddleware"] = 20
     found: dict[str, Any] = {
         "USER_AGENT": settings.user_agent,
         # Ours alone: no retries, redirects, cookies, proxies (an environment variable would lead around the address
@@ -42,22 +40,26 @@ def scrapy_settings(plan: Plan) -> dict[str, Any]:
         "CONCURRENT_ITEMS": 1,
         # The dispatcher bounds what is under way.
         "CONCURRENT_REQUESTS": 0,
+        # One request a host, and the delay between two, are kept by the spider (`delays.HostTurns`); Scrapy's own
+        # delay knows one number of seconds for all.
         "CONCURRENT_REQUESTS_PER_DOMAIN": REPLAY_CONCURRENCY if replayed else 1,
-        "DOWNLOAD_DELAY": 0 if replayed else settings.delay,
+        "DOWNLOAD_DELAY": 0,
         "DOWNLOAD_DELAY_JITTER": 0,
         "DOWNLOAD_TIMEOUT": settings.timeout,
         "DOWNLOAD_MAXSIZE": settings.max_bytes,
         "DOWNLOAD_WARNSIZE": 0,
-        "REACTOR_THREADPOOL_MAXSIZE": 32,  # look-ups block a thread each
+        "REACTOR_THREADPOOL_MAXSIZE": 2,  # nothing of ours needs one
+        # What is not fetched through our handler would be guarded, too.
         "TWISTED_DNS_RESOLVER": f"{_HERE}.guard.GuardedResolver",
         LOOPBACK_SETTING: dict(plan.allow_loopback),
         "LOG_LEVEL": "WARNING",
+        "LOG_FORMATTER": f"{_HERE}.handler.QuietFormatter",
     }
     if replayed:
         found["DOWNLOAD_HANDLERS_BASE"] = {}
         found["DOWNLOAD_HANDLERS"] = {"http": _REPLAY_HANDLER, "https": _REPLAY_HANDLER}
     else:
-        handler = "scrapy.core.downloader.handlers.http11.HTTP11DownloadHandler"
+        handler = f"{_HERE}.handler.WireHandler"
         found["DOWNLOAD_HANDLERS_BASE"] = {}
         found["DOWNLOAD_HANDLERS"] = {"http": handler, "https": handler}
     return found

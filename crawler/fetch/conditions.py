@@ -18,13 +18,18 @@ from webtext.crawler.addresses import RULES as ADDRESS_RULES
 from webtext.crawler.fetch.consent import product_token
 from webtext.crawler.fetch.ledger import Ledger
 from webtext.crawler.fetch.ledger_file import LEDGER_NAME, at_rest
+from webtext.crawler.fetch.shards import Shard
+from webtext.crawler.fetch.workers import is_divided
 from webtext.crawler.reddit.urls import RULES as URL_RULES
 
-RULES = {"fetch": 2, **URL_RULES, **ADDRESS_RULES}
+RULES = {"fetch": 3, **URL_RULES, **ADDRESS_RULES}
 """Rises with any change of the rules that decide an outcome."""
 
 CONDITIONS = "conditions"
 """The ledger's note of its conditions, as canonical JSON."""
+
+SHARD = "shard"
+"""The ledger's note of which shard of the links it has ("2/8"); none for all of them."""
 
 
 def pages_rules(settings: CrawlSettings) -> dict[str, Any]:
@@ -46,8 +51,9 @@ def note_of(conditions: Mapping[str, Any]) -> str:
     return canonical_json(conditions).decode()
 
 
-def check_conditions(corpus: Path, settings: CrawlSettings) -> None:
-    """Refuse a crawl under other settings or rules than those of the pages that are there, before anything is changed.
+def check_conditions(corpus: Path, settings: CrawlSettings, shard: Shard | None = None) -> None:
+    """Refuse a crawl under other settings or rules than those of the pages that are there, or of another shard, before
+    anything is changed.
 
     Whether the same WARC files answer is left to `make_pages`: it takes reading them. Nothing to say where nothing was
     fetched yet.
@@ -61,6 +67,34 @@ def check_conditions(corpus: Path, settings: CrawlSettings) -> None:
     if path.exists():
         with Ledger.reading(path) if at_rest(path) else Ledger.writing(path) as ledger:
             _fetched_under(ledger, conditions_of(settings, []))
+            check_shard(corpus, ledger, shard)
+
+
+def check_shard(corpus: Path, ledger: Ledger, shard: Shard | None) -> None:
+    """Refuse to fetch another shard into a ledger than the one it has. One machine's shard may grow to all links,
+    where that is asked for (`--shard 1/1`).
+
+    Raises:
+        ChangedSettings: the ledger has another shard.
+    """
+    if ledger.meta(CONDITIONS) is None:
+        return
+    stored = ledger.meta(SHARD)
+    if stored is None and (shard is None or shard.whole):
+        return
+    if stored is None:
+        raise ChangedSettings(
+            f"its pages are of all links, not of shard {shard} alone",
+            where=corpus,
+            hint="make the shard in a corpus of its own, with a copy of links/ (and webtext.toml)",
+        )
+    if shard is None or (not shard.whole and str(shard) != stored):
+        asked = "all links" if shard is None else f"shard {shard}"
+        raise ChangedSettings(
+            f"its pages are of shard {stored}, asked for are those of {asked}",
+            where=corpus,
+            hint=f"go on with --shard {stored}; --shard 1/1 fetches all links into this corpus",
+        )
 
 
 def begins_anew(ledger: Ledger, conditions: Mapping[str, Any]) -> bool:
@@ -89,7 +123,7 @@ def _fetched_under(ledger: Ledger, conditions: Mapping[str, Any]) -> dict[str, A
     """The conditions under which outcomes came about, None where there is none yet; refused where settings or rules
     differ from `conditions`."""
     stored = ledger.meta(CONDITIONS)
-    if stored is None or not ledger.has_outcomes():
+    if stored is None or not (ledger.has_outcomes() or is_divided(ledger)):
         return None
     before: dict[str, Any] = json.loads(stored)
     for part in ("settings", "rules"):

@@ -20,6 +20,7 @@ _GZIP_MAGIC = b"\x1f\x8b"
 # copies stay below 64 MB. Who compresses in blocks of 64 kB (bgzip) has 160 members in 10 MB.
 _ZLIB_PIECE = 1 << 16
 _MAX_MEMBERS = 1_000
+_MAX_ENCODINGS = 5  # one over the other, as curl has it: each is decoded up to the limit
 
 
 class UndecodableBody(Exception):
@@ -44,9 +45,13 @@ def decode_body(headers: Headers, body: bytes, limit: int) -> bytes:
     Raises:
         TooLarge: more than `limit` bytes; found without decoding more than a little over `limit`.
         CutShort: the encoded data end too early.
-        UndecodableBody: the encoded data are damaged, or are more than 1,000 gzip members.
+        UndecodableBody: the encoded data are damaged, are more than 1,000 gzip members, or more than 5 encodings lie
+            one over the other.
     """
-    for encoding in reversed(content_encodings(headers)):
+    encodings = content_encodings(headers)
+    if len(encodings) > _MAX_ENCODINGS:
+        raise UndecodableBody(f"{len(encodings)} encodings one over the other")
+    for encoding in reversed(encodings):
         if body:
             body = _DECODERS[encoding](body, limit)
     if len(body) > limit:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from webtext.crawler.fetch.feeder import Feeder
-from webtext.crawler.fetch.ledger import Link
+from webtext.crawler.fetch.gate import Source
+from webtext.crawler.fetch.ledger import PAGE, Link
 from webtext.crawler.fetch.recorder import Recorder, Result
 
 TICK_SECONDS = 0.5  # between two commits at the latest, and between two reports
+RESTING = 10_000  # links that may wait so, at most: each is a task (some 10 kB)
 GRACE_SECONDS = 10.0  # what is under way at a stop may end for so long; the whole stop takes less than 30
 
 
@@ -24,7 +25,7 @@ class Dispatcher:
 
     def __init__(
         self,
-        feeder: Feeder,
+        feeder: Source,
         recorder: Recorder,
         follow: Callable[[Link], Awaitable[Result]],
         *,
@@ -40,8 +41,14 @@ class Dispatcher:
         self._grace = grace
         self._tasks: dict[asyncio.Task[Result], Link] = {}
         self._wake = asyncio.Event()
+        self._resting = 0
         self._stopping = False
         self._failure: BaseException | None = None
+
+    def rest(self, change: int) -> None:
+        """So many more (or fewer) links only wait for their host, for long: others may be under way in their place."""
+        self._resting += change
+        self._wake.set()
 
     def stop(self) -> None:
         """Start nothing more; cancel what has not ended after the grace."""
@@ -69,7 +76,7 @@ class Dispatcher:
         self._report()
 
     def _start(self) -> None:
-        while not self._stopping and len(self._tasks) < self._concurrency:
+        while not self._stopping and len(self._tasks) - min(self._resting, RESTING) < self._concurrency:
             link = self._feeder.take()
             if link is None:
                 return
@@ -82,7 +89,8 @@ class Dispatcher:
         self._wake.set()
         if task.cancelled():
             return  # stays claimed, and is pending again at the next start
-        self._feeder.done(link)
+        failure = task.exception()
+        self._feeder.done(link, page=failure is None and task.result().outcome == PAGE)
         try:
             self._recorder.add(task.result())
         except BaseException as error:  # noqa: BLE001  (carried to run, which raises it)

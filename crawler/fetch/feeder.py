@@ -1,107 +1,160 @@
-"""Which link is asked for next: links of many hosts interleaved, one a host at a time, `delay` seconds apart.
+"""Which link is asked for next: of the hosts that may be asked now, the one whose queue will take longest.
 
-Pure bookkeeping: no network, no clock of its own. Scrapy's slots enforce the delay again for what is not fed from here
-(redirects, robots.txt, retries).
+A crawl ends when its longest queue does, so that one may never wait for others. Links are claimed by host, a few ahead
+of their turn; one a host is under way at a time. Pure bookkeeping: no network, no clock of its own.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from webtext.crawler.fetch.hosts import Hosts
 from webtext.crawler.fetch.ledger import Link
-from webtext.crawler.reddit.urls import host_of
 
-_PARKED = 20_000
-"""Links held in memory for busy hosts (about 6 MB); a corpus's largest host must not keep the others waiting."""
+AHEAD = 8
+"""Links of a host that are claimed at once."""
+
+HELD = 50_000
+"""Claimed links that wait in memory (about 15 MB): from so many on they are claimed singly."""
+
+_FRESH = 64  # hosts that are claimed for together before their first turn
+
+# A host not begun yet is preferred to one under way only where its queue is longer by so much: whoever is under way
+# has an open connection, and equal queues would otherwise all be opened, one link each, round after round.
+_LONGER = 1.2
 
 
 class Feeder:
-    """Hands out links claimed from the ledger.
+    """Hands out the links that wait.
 
     Args:
-        claim: takes up to so many links; an empty list means that there are no more.
-        delay: seconds between the end of one link and the next of its host.
+        hosts: the links that wait.
+        claim: takes links by key, and gives those that were pending.
+        next_allowed: from when on a host (by name) may be asked, on the clock.
         one_a_host: whether a host is asked for one link at a time (a replay asks for all at once).
         clock: seconds, monotonic.
     """
 
     def __init__(
         self,
-        claim: Callable[[int], list[Link]],
+        hosts: Hosts,
+        claim: Callable[[Sequence[int]], list[Link]],
         *,
-        delay: float,
+        next_allowed: Callable[[str], float],
         one_a_host: bool,
         clock: Callable[[], float],
-        batch: int = 200,
-        parked: int = _PARKED,
+        held: int = HELD,
     ) -> None:
+        self.hosts = hosts
         self._claim = claim
-        self._delay = delay
+        self._next_allowed = next_allowed
         self._one_a_host = one_a_host
         self._clock = clock
-        self._batch = batch
-        self._limit = parked
-        self._queues: dict[str, deque[Link]] = {}
-        self._ready: deque[str] = deque()
-        self._waiting: list[tuple[float, str]] = []
-        self._busy: set[str] = set()
+        self._most = held
+        self._fresh = hosts.longest_first()
+        self._begun = 0  # so many of the fresh have had their first turn
+        self._ready: list[tuple[float, int]] = []
+        self._later: list[tuple[float, int]] = []
+        self._claimed: dict[int, deque[Link]] = {}
         self._held = 0
-        self._dry = False
+        self._under_way: dict[int, tuple[int, float]] = {}
 
     @property
     def finished(self) -> bool:
         """Whether every link has been handed out."""
-        return self._dry and not self._held
+        return not self.hosts.left
+
+    @property
+    def held(self) -> int:
+        """Links that are claimed and not handed out."""
+        return self._held
 
     def take(self) -> Link | None:
         """The next link, None where none may be asked for now."""
         now = self._clock()
-        while self._waiting and self._waiting[0][0] <= now:
-            self._wake(heapq.heappop(self._waiting)[1])
-        while not self._ready and not self._dry and self._held < self._limit:
-            self._fill()
-        if not self._ready:
-            return None
-        host = self._ready.popleft()
-        queue = self._queues[host]
-        link = queue.popleft()
-        self._held -= 1
-        if not queue:
-            del self._queues[host]
-        if self._one_a_host:
-            self._busy.add(host)
-        elif queue:
-            self._ready.append(host)
-        return link
+        while self._later and self._later[0][0] <= now:
+            self._rank(heapq.heappop(self._later)[1])
+        while (host := self._next_host(now)) is not None:
+            link = self._link_of(host)
+            if link is not None:
+                self._under_way[link.key] = host, now
+                if not self._one_a_host:
+                    self._rank(host)
+                return link
+            self._rank(host)  # what was to come had been claimed elsewhere: on with the rest
+        return None
 
-    def done(self, link: Link) -> None:
-        """A link has ended: its host may be asked again after the delay."""
-        host = host_of(link.url)
-        if host in self._busy:
-            if self._delay > 0:
-                heapq.heappush(self._waiting, (self._clock() + self._delay, host))
-            else:
-                self._wake(host)
+    def done(self, link: Link, *, page: bool = False) -> None:
+        """A link has ended; `page` says whether as one."""
+        host, begun = self._under_way.pop(link.key)
+        if not self._one_a_host:
+            self.hosts.ended(host, 0.0, page=page)
+            return
+        now = self._clock()
+        when = self._next_allowed(self.hosts.names[host])
+        self.hosts.ended(host, max(when, now) - begun, page=page)
+        if self.hosts.waiting[host]:
+            self._wait(host, when, now)
 
     def wait(self) -> float | None:
         """Seconds until `take` may give something again; None where only a `done` can change that."""
-        return max(self._waiting[0][0] - self._clock(), 0.0) if self._waiting and self._held else None
+        return max(self._later[0][0] - self._clock(), 0.0) if self._later else None
 
-    def _wake(self, host: str) -> None:
-        self._busy.discard(host)
-        if host in self._queues:
-            self._ready.append(host)
+    def _next_host(self, now: float) -> int | None:
+        while self._begun < len(self._fresh):
+            fresh = int(self._fresh[self._begun])
+            if self._ready and self.hosts.seconds_left(fresh) <= -self._ready[0][0] * _LONGER:
+                break
+            if self._begun % _FRESH == 0:
+                self._claim_fresh()
+            self._begun += 1
+            when = self._next_allowed(self.hosts.names[fresh])  # an earlier sitting may have asked it
+            if when <= now:
+                return fresh
+            heapq.heappush(self._later, (when, fresh))
+        return heapq.heappop(self._ready)[1] if self._ready else None
 
-    def _fill(self) -> None:
-        links = self._claim(min(self._batch, self._limit - self._held))
-        self._dry = not links
-        for link in links:
-            host = host_of(link.url)
-            if host not in self._queues:
-                self._queues[host] = deque()
-                if host not in self._busy:
-                    self._ready.append(host)
-            self._queues[host].append(link)
-        self._held += len(links)
+    def _rank(self, host: int) -> None:
+        if self.hosts.waiting[host]:
+            heapq.heappush(self._ready, (-self.hosts.seconds_left(host), host))
+
+    def _wait(self, host: int, when: float, now: float) -> None:
+        if when <= now:
+            self._rank(host)
+        else:
+            heapq.heappush(self._later, (when, host))
+
+    def _link_of(self, host: int) -> Link | None:
+        queue = self._claimed.get(host)
+        if queue is None:
+            self._fetch([(host, self.hosts.next_keys(host, AHEAD if self._held < self._most else 1))])
+            queue = self._claimed.get(host)
+        if queue is None:
+            return None
+        link = queue.popleft()
+        if not queue:
+            del self._claimed[host]
+        self._held -= 1
+        self.hosts.take(host)
+        return link
+
+    def _claim_fresh(self) -> None:
+        """Claim the first links of the next hosts together: most hosts have very few."""
+        if self._held < self._most:
+            hosts = [int(host) for host in self._fresh[self._begun : self._begun + _FRESH]]
+            self._fetch([(host, self.hosts.next_keys(host, 2)) for host in hosts])
+
+    def _fetch(self, wanted: Sequence[tuple[int, Sequence[int]]]) -> None:
+        found = {link.key: link for link in self._claim([key for _, keys in wanted for key in keys])}
+        for host, keys in wanted:
+            links = deque(link for key in keys if (link := found.get(key & _UNSIGNED)) is not None)
+            for _ in range(len(keys) - len(links)):
+                self.hosts.take(host)
+            if links:
+                self._claimed[host] = links
+                self._held += len(links)
+
+
+_UNSIGNED = (1 << 64) - 1  # keys are two's complement in the ledger and unsigned outside

@@ -29,6 +29,14 @@ _CACHE_NAMES = 10_000
 _CACHE_SECONDS = 300.0
 
 
+def loopback_address(entry: str, port: int) -> tuple[str, int] | None:
+    """Address and port of an entry of `LOOPBACK_SETTING`; None where it is neither this machine nor public."""
+    if entry.count(":") == 1:  # the connection is made to the port that is given here
+        entry, _, own = entry.partition(":")
+        port = int(own)
+    return (entry, port) if is_public(entry) or ipaddress.ip_address(entry).is_loopback else None
+
+
 class LiteralGuard:
     """Downloader middleware: refuses literal private addresses and local names, on each request anew."""
 
@@ -102,12 +110,11 @@ class GuardedResolver:
         address = self.allow_loopback[name]
         if not address:
             return []
-        if address.count(":") == 1:  # Twisted connects to the port of the address it is given
-            address, _, own = address.partition(":")
-            port = int(own)
-        if not (is_public(address) or ipaddress.ip_address(address).is_loopback):
+        found = loopback_address(address, port)
+        if found is None:
             self.learn(name, [], private=1)
             return []
+        address, port = found
         return [(IPv6Address if ":" in address else IPv4Address)("TCP", address, port)]
 
     def learn(self, name: str, public: list[tuple[type, str]], private: int) -> None:

@@ -15,8 +15,9 @@ import ada_url
 from webtext.corpus.config import CrawlSettings
 from webtext.corpus.outcomes import Outcome
 from webtext.crawler.addresses import private_host
-from webtext.crawler.fetch.consent import header_opt_out, meta_opt_out, product_token
+from webtext.crawler.fetch.consent import Terms, header_opt_out, metas_of, metas_opt_out, said_in, terms_of
 from webtext.crawler.fetch.decoding import CutShort, Headers, TooLarge, UndecodableBody, decode_body
+from webtext.crawler.fetch.printable import printable
 from webtext.crawler.fetch.records import StoredResponse
 from webtext.crawler.reddit.urls import UnusableURL, host_of, normalise
 
@@ -52,42 +53,63 @@ def judge_address(url: str) -> Verdict | None:
     return None if reason is None else Verdict(Outcome.PRIVATE_ADDRESS, reason)
 
 
-def judge_headers(status: int, headers: Headers, settings: CrawlSettings) -> Verdict | None:
-    """What can be said before the body came; None where the body is wanted (or the answer is a redirect)."""
+def judge_headers(status: int, headers: Headers, settings: CrawlSettings, terms: Terms | None = None) -> Verdict | None:
+    """What can be said before the body came; None where the body is wanted (or the answer is a redirect).
+
+    Args:
+        terms: `terms_of(settings)`, where the caller has it.
+    """
     if status in REDIRECTS:
         return None
     if not 200 <= status < 300:
         return Verdict(Outcome.HTTP_ERROR, f"status {status}")
-    rule = header_opt_out(headers, settings.opt_out, product_token(settings.user_agent))
+    rule = header_opt_out(headers, terms or terms_of(settings))
     if rule is not None:
-        return Verdict(Outcome.OPT_OUT, f"{rule} in X-Robots-Tag")
+        return Verdict(Outcome.OPT_OUT, rule)
     declared = media_type(headers)
     if declared is not None and declared not in PAGE_TYPES:
         return Verdict(Outcome.CONTENT_TYPE, declared)
     if declared_length(headers) > settings.max_bytes:
-        return _too_large(settings, "by its Content-Length")
+        return _too_large(settings.max_bytes, "by its Content-Length")
     return None
 
 
 def judge_page(stored: StoredResponse, settings: CrawlSettings) -> Verdict | None:
     """What the whole answer says; None where it is a page."""
-    verdict = judge_headers(stored.status, stored.headers, settings)
+    return examine(stored, settings)[0]
+
+
+def examine(
+    stored: StoredResponse, settings: CrawlSettings, terms: Terms | None = None
+) -> tuple[Verdict | None, list[tuple[str, str]]]:
+    """What the whole answer says: a verdict, or None where it is a page, with all that the page says of consent."""
+    terms = terms or terms_of(settings)
+    verdict = judge_headers(stored.status, stored.headers, settings, terms)
     if verdict is not None:
-        return verdict
+        return verdict, []
+    if stored.truncated:
+        return judge_truncated(stored.truncated), []
     if len(stored.body) > settings.max_bytes:
-        return _too_large(settings, "as sent")
+        return _too_large(settings.max_bytes, "as sent"), []
     try:
-        page = decode_body(stored.headers, stored.body, settings.max_bytes)
+        page = decode_body(stored.headers, stored.body, settings.max_decoded)
     except TooLarge:
-        return _too_large(settings, "decoded")
+        return _too_large(settings.max_decoded, "decoded"), []
     except CutShort:
-        return Verdict(Outcome.UNREACHABLE, "the compressed body was cut short")
+        return Verdict(Outcome.UNREACHABLE, "the compressed body was cut short"), []
     except UndecodableBody:
-        return Verdict(Outcome.CONTENT_TYPE, "the Content-Encoding does not decode")
+        return Verdict(Outcome.CONTENT_TYPE, "the Content-Encoding does not decode"), []
     if media_type(stored.headers) is None and not looks_like_text(page):
-        return Verdict(Outcome.CONTENT_TYPE, "no Content-Type, and binary data")
-    rule = meta_opt_out(page, settings.opt_out, product_token(settings.user_agent))
-    return None if rule is None else Verdict(Outcome.OPT_OUT, f"{rule} in meta robots")
+        return Verdict(Outcome.CONTENT_TYPE, "no Content-Type, and binary data"), []
+    metas = metas_of(page, terms)
+    rule = metas_opt_out(metas, terms)
+    return None if rule is None else Verdict(Outcome.OPT_OUT, rule), said_in(stored.headers, metas)
+
+
+def judge_truncated(reason: str) -> Verdict:
+    """What a body that its record says is not whole (WARC-Truncated; WARC/1.1, section 5.13) means for its link."""
+    outcome = {"length": Outcome.TOO_LARGE, "time": Outcome.TIMEOUT}.get(reason, Outcome.UNREACHABLE)
+    return Verdict(outcome, f"only the beginning was recorded (WARC-Truncated: {reason})")
 
 
 def next_address(stored: StoredResponse, seen: Collection[str], limit: int) -> str | Verdict:
@@ -108,7 +130,7 @@ def next_address(stored: StoredResponse, seen: Collection[str], limit: int) -> s
     try:
         target = normalise(ada_url.join_url(stored.url, text))
     except UnusableURL as error:
-        return Verdict(Outcome.REDIRECT, f"to an unusable address: {error.reason}")
+        return Verdict(Outcome.REDIRECT, f"to an unusable address: {printable(error.reason)}")
     except ValueError:
         return Verdict(Outcome.REDIRECT, "to an unusable address: not a URL")
     if target in seen:
@@ -135,5 +157,5 @@ def looks_like_text(page: bytes) -> bool:
     return page[:2] in _UTF16 or _BINARY.isdisjoint(page[:_SNIFFED])
 
 
-def _too_large(settings: CrawlSettings, how: str) -> Verdict:
-    return Verdict(Outcome.TOO_LARGE, f"more than {settings.max_bytes:,} bytes {how}")
+def _too_large(limit: int, how: str) -> Verdict:
+    return Verdict(Outcome.TOO_LARGE, f"more than {limit:,} bytes {how}")

@@ -8,7 +8,7 @@ committed lengths. A crash before the transaction leaves bytes that nobody count
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,14 +19,20 @@ from webtext.corpus.errors import Balance, WebtextError
 from webtext.corpus.faults import fault_point
 from webtext.corpus.interrupts import Stop
 from webtext.corpus.schemas import signed_key, unsigned_key
-from webtext.crawler.fetch.ledger_content import PAGE, PAGES, LedgerContent
+from webtext.crawler.fetch.archives.tables import ARCHIVE_TABLES
+from webtext.crawler.fetch.ledger_content import PAGE, PAGES
 from webtext.crawler.fetch.ledger_file import open_for_reading, open_for_writing, rest
+from webtext.crawler.fetch.ledger_join import LedgerJoin
 from webtext.crawler.fetch.records import ResponseRecords
 
 __all__ = ["PAGE", "PAGES", "Ended", "Ledger", "Link", "Placed"]
 
 VERSION = 1
 
+RELEASING = "releasing"
+"""The note that bodies of pages are being deleted (`webtext.crawler.fetch.release`); the next crawl takes it away."""
+
+_CLAIMED = 256  # keys a statement; SQLite takes 999 of old
 _LOOKS = 100_000  # SQLite's instructions between two looks at the stop: about a millisecond
 
 # state: 0 pending, 1 claimed, 2 done. wanted: named by the current links/ (a link may leave it; its page stays).
@@ -74,12 +80,14 @@ class Ended:
     hops: tuple[Placed, ...] = ()
 
 
-class Ledger(LedgerContent):
+class Ledger(LedgerJoin):
     """The ledger of one corpus."""
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         super().__init__(connection)
         self.path = path
+        self.committed: list[Callable[[Sequence[Ended]], None]] = []
+        """Told of the results of each transaction, after it."""
 
     @classmethod
     @contextmanager
@@ -87,6 +95,7 @@ class Ledger(LedgerContent):
         """Open for writing, made if it is not there; errors as `ledger_file.open_for_writing`, and for a newer one."""
         with open_for_writing(path, _TABLES) as db:
             ledger = cls(path, db)
+            db.executescript(ARCHIVE_TABLES)
             if ledger.meta("version") is None:
                 ledger.set_meta("version", str(VERSION))
             ledger._check_version()
@@ -123,6 +132,11 @@ class Ledger(LedgerContent):
             self._db.execute("INSERT OR REPLACE INTO meta VALUES(?, ?)", (name, value))
 
     @property
+    def database(self) -> sqlite3.Connection:
+        """The open database, for what has tables of its own in it (`webtext.crawler.fetch.archives`)."""
+        return self._db
+
+    @property
     def links(self) -> str | None:
         """The identity of the links/ that are wanted; None until all of them are in."""
         return self.meta("links")
@@ -134,6 +148,21 @@ class Ledger(LedgerContent):
     def recover(self) -> int:
         """Make what a dead process had claimed pending again; its number. (`Segments` cuts the files.)"""
         return self._db.execute("UPDATE links SET state = 0 WHERE state = 1").rowcount
+
+    def defer(self, detail: str) -> int:
+        """End every wanted link that was to be fetched and was not as `deferred`; their number."""
+        return self._db.execute(
+            "UPDATE links SET state = 2, outcome = 'deferred', detail = ? WHERE state IN (0, 1) AND wanted = 1",
+            (detail,),
+        ).rowcount
+
+    def take_up(self) -> int:
+        """Make deferred links pending again; their number."""
+        return self._db.execute(
+            "UPDATE links SET state = 0, outcome = NULL, detail = NULL WHERE outcome = 'deferred' AND wanted = 1 "
+            # Those go on where they wait, and may have been asked live.
+            "AND NOT EXISTS (SELECT 1 FROM archive_links a WHERE a.key = links.key AND a.next NOT IN ('', 'live'))"
+        ).rowcount
 
     def want_nothing(self) -> None:
         """Before a new set of links: none of the known ones is wanted until `add_links` names it again."""
@@ -175,6 +204,27 @@ class Ledger(LedgerContent):
             fault_point("crawl.claimed")
         return [Link(unsigned_key(key), url) for key, url in rows]
 
+    def waiting(self) -> Iterator[tuple[int, str]]:
+        """Key (as it is stored: signed) and address of each pending link, in one pass."""
+        yield from self._db.execute("SELECT key, url FROM links WHERE state = 0 AND wanted = 1")
+
+    def claim_keys(self, keys: Sequence[int]) -> list[Link]:
+        """Take these links (keys as `waiting` gives them), as far as they are pending; in no order."""
+        rows: list[tuple[int, str]] = []
+        for start in range(0, len(keys), _CLAIMED):
+            some = list(keys[start : start + _CLAIMED])
+            # Few different statements: SQLite's are kept ready.
+            marks = 1 << (len(some) - 1).bit_length()
+            some += some[-1:] * (marks - len(some))
+            rows += self._db.execute(
+                f"UPDATE links SET state = 1 WHERE key IN ({','.join('?' * marks)}) AND state = 0 AND wanted = 1 "
+                "RETURNING key, url",
+                some,
+            ).fetchall()
+        if rows:
+            fault_point("crawl.claimed")
+        return [Link(unsigned_key(key), url) for key, url in rows]
+
     def commit(self, results: Sequence[Ended], grown: Mapping[int, int]) -> None:
         """Make these outcomes final, and the segments' lengths with them: one transaction, after the segments' fsync.
 
@@ -200,6 +250,15 @@ class Ledger(LedgerContent):
                 ],
             )
             self._db.executemany("INSERT OR REPLACE INTO segments VALUES(?, ?)", list(grown.items()))
+        for told in self.committed:
+            told(results)
+
+    def release(self) -> None:
+        """Count on no byte of any segment any more, and note that the files are being deleted: one transaction."""
+        with self._transaction():
+            self._db.execute("UPDATE responses SET offset = 0, length = 0")
+            self._db.execute("UPDATE segments SET length = 0")
+            self.set_meta(RELEASING, "under way")
 
     def begin_generation(self) -> None:
         """A stage begins to change the ledger: what a manifest says of its bytes no longer holds."""

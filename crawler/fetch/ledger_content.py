@@ -19,6 +19,9 @@ from webtext.crawler.fetch.warc import segment_name
 PAGE = "page"
 """The outcome of a link that has a page; all others are words of `webtext.corpus.outcomes`."""
 
+CRAWL = "crawl"
+"""Where a page came from that its own server gave; others are names of archives."""
+
 _BATCH = 50_000
 
 PAGES = pa.schema(
@@ -33,9 +36,11 @@ PAGES = pa.schema(
         pa.field("record_id", pa.string(), nullable=False),
         pa.field("payload_sha256", pa.string(), nullable=False),
         pa.field("fetched", TIME, nullable=False),
+        pa.field("source", pa.string(), nullable=False),
     ]
 )
-"""One row a link that ended as a page, by key; `segment`, `offset`, `length` for `warc.read_record`."""
+"""One row a link that ended as a page, by key; `segment`, `offset`, `length` for `warc.read_record`; `source` is crawl,
+or the archive that `fetched` it then."""
 
 
 class LedgerContent:
@@ -56,23 +61,27 @@ class LedgerContent:
         """Whether any link has ended, wanted or not."""
         return self._db.execute("SELECT 1 FROM links WHERE state = 2 LIMIT 1").fetchone() is not None
 
-    def pages(self) -> pa.Table:
-        """The wanted links that ended as a page, by key (schema `PAGES`)."""
+    def pages(self, segment: int | None = None) -> pa.Table:
+        """The wanted links that ended as a page, by key (schema `PAGES`); only those of one segment, if it is given."""
         batches: list[pa.RecordBatch] = []
         select = (
             "SELECT l.key, l.url, l.final_url, l.final_key, r.segment, r.offset, r.length, l.hop, r.payload_sha256, "
-            "r.fetched FROM links l JOIN responses r ON r.key = l.key AND r.hop = l.hop "
-            "WHERE l.wanted = 1 AND l.state = 2 AND l.outcome = 'page' AND {range} ORDER BY l.key"
+            f"r.fetched, {self._source()} FROM links l JOIN responses r ON r.key = l.key AND r.hop = l.hop "
+            "WHERE l.wanted = 1 AND l.state = 2 AND l.outcome = 'page' AND {range} "
+            + ("" if segment is None else f"AND r.segment = {segment:d} ")
+            + "ORDER BY l.key"
         )
         for rows in self._by_key(select, "l.key"):
-            keys, urls, finals, final_keys, segments, offsets, lengths, hops, digests, fetched = zip(*rows, strict=True)
+            keys, urls, finals, final_keys, segments, offsets, lengths, hops, digests, fetched, sources = zip(
+                *rows, strict=True
+            )
             unsigned = [unsigned_key(key) for key in keys]
             hexes = [digest.hex() for digest in digests]
             ids = [record_id(*row) for row in zip(unsigned, hops, finals, hexes, strict=True)]
             columns = [
                 unsigned, urls, finals, [unsigned_key(key) for key in final_keys],
                 [segment_name(number) for number in segments], offsets, lengths, ids, hexes,
-                [datetime.fromtimestamp(seconds, UTC) for seconds in fetched],
+                [datetime.fromtimestamp(seconds, UTC) for seconds in fetched], sources,
             ]  # fmt: skip
             arrays = [pa.array(column, field.type) for column, field in zip(columns, PAGES, strict=True)]
             batches.append(pa.RecordBatch.from_arrays(arrays, schema=PAGES))
@@ -93,16 +102,18 @@ class LedgerContent:
             yield pa.Table.from_arrays(arrays, schema=OUTCOMES)
 
     def identity(self) -> str:
-        """The sha256 (hex) of what the wanted links became, by key: key, outcome, final URL, payload sha256."""
+        """The sha256 (hex) of what the wanted links became, by key: key, outcome, final URL, payload sha256, and the
+        archive that a page came from."""
         digest = hashlib.sha256()
         select = (
-            "SELECT l.key, l.outcome, coalesce(l.final_url, ''), coalesce(r.payload_sha256, x'') "
+            f"SELECT l.key, l.outcome, coalesce(l.final_url, ''), coalesce(r.payload_sha256, x''), {self._source()} "
             "FROM links l LEFT JOIN responses r ON r.key = l.key AND r.hop = l.hop "
             "WHERE l.wanted = 1 AND l.state = 2 AND {range} ORDER BY l.key"
         )
         for rows in self._by_key(select, "l.key"):
-            for key, outcome, final_url, payload in rows:
-                digest.update(f"{unsigned_key(key):016x}\t{outcome}\t{final_url}\t{payload.hex()}\n".encode())
+            for key, outcome, final_url, payload, source in rows:
+                line = f"{unsigned_key(key):016x}\t{outcome}\t{final_url}\t{payload.hex()}"
+                digest.update((line if source == CRAWL else f"{line}\t{source}").encode() + b"\n")
         return digest.hexdigest()
 
     def cdxj(self) -> Iterator[str]:
@@ -110,10 +121,18 @@ class LedgerContent:
         self._db.create_function("cdxj", 8, _index_line, deterministic=True)
         lines = self._db.execute(
             "SELECT cdxj(url, fetched, status, mime, payload_sha256, segment, offset, length) AS line FROM responses "
-            "ORDER BY line"
+            "WHERE length > 0 ORDER BY line"
         )
         for (line,) in lines:
             yield line
+
+    def _source(self) -> str:
+        """What in a query over links `l` says where a page came from. Older ledgers have no captures."""
+        there = self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'captures'").fetchone()
+        if there is None:
+            return f"'{CRAWL}'"
+        found = "SELECT c.source FROM captures c WHERE c.key = l.key AND c.url = l.url AND l.outcome = 'page'"
+        return f"coalesce(({found}), '{CRAWL}')"
 
     def _by_key(self, select: str, column: str) -> Iterator[list[Any]]:
         # SQLite sorts keys as signed: the upper half of the unsigned ones comes first there, last here.

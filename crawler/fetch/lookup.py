@@ -31,6 +31,17 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class FromArchive:
+    """That a page came out of an archive: which, when it was captured, how many days from the submission (None where
+    its date is not known), and where the capture is had."""
+
+    source: str
+    captured: datetime
+    days_apart: int | None
+    address: str
+
+
+@dataclass(frozen=True)
 class Fetch:
     """What became of a link in the crawl. `outcome` is None while it is pending; `wanted`: links/ still names it."""
 
@@ -40,6 +51,7 @@ class Fetch:
     detail: str
     final_url: str | None
     answers: tuple[Answer, ...]
+    capture: FromArchive | None = None
 
 
 def look_up(path: Path, key: int) -> Fetch | None:
@@ -60,8 +72,15 @@ def look_up(path: Path, key: int) -> Fetch | None:
             "WHERE key = ? ORDER BY hop",
             (stored,),
         ).fetchall()
+        there = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'captures'").fetchone()
+        select = "SELECT source, captured, days_apart, address FROM captures WHERE key = ? AND url = ?"
+        captured = db.execute(select, (stored, row[0])).fetchone() if there and row[2] == "page" else None
     url, wanted, outcome, detail, final_url = row
-    return Fetch(url, bool(wanted), outcome, detail or "", final_url, tuple(_answer(key, *found) for found in answers))
+    capture = None
+    if captured is not None:
+        capture = FromArchive(captured[0], datetime.fromtimestamp(captured[1], UTC), captured[2], captured[3])
+    ways = tuple(_answer(key, *found) for found in answers)
+    return Fetch(url, bool(wanted), outcome, detail or "", final_url, ways, capture)
 
 
 def leading_to(path: Path, key: int, most: int = 5) -> list[tuple[int, str]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from webtext.corpus.config import CrawlSettings
+from webtext.crawler.fetch.shards import Numbering
 from webtext.crawler.fetch.warc import SEGMENT_BYTES
 
 
@@ -24,6 +25,18 @@ class Plan:
     replay: tuple[Path, ...] = ()
     replay_index: Path | None = None
     segment_bytes: int = SEGMENT_BYTES
+    numbering: Numbering = field(default_factory=Numbering)
+    """The numbers of its segments."""
+    deadline: float | None = None
+    """Seconds since 1970 from which no link is begun."""
+    sealed: Path | None = None
+    """Where it lists the pages of each segment that it will not append to any more; None: nowhere."""
+    known: Mapping[int, int] = field(default_factory=dict)
+    """Segments of an earlier, finished crawl and their bytes: pages in them are not listed."""
+    hosts: Path | None = None
+    """Where it remembers hosts (`site_store`), together with the others of its kind; None: nowhere."""
+    corpus: Path | None = None
+    """Whose tombstones hold: an address that is forgotten is not asked."""
     allow_loopback: Mapping[str, str] = field(default_factory=dict)
     """Only for tests and the demo: host names that may lead to this machine, with the address. No flag reaches it."""
     clock: str = ""
@@ -39,6 +52,12 @@ class Plan:
             "replay": [str(path) for path in self.replay],
             "replay_index": None if self.replay_index is None else str(self.replay_index),
             "segment_bytes": self.segment_bytes,
+            "numbering": dataclasses.asdict(self.numbering),
+            "deadline": self.deadline,
+            "known": [[number, length] for number, length in self.known.items()],
+            "sealed": None if self.sealed is None else str(self.sealed),
+            "hosts": None if self.hosts is None else str(self.hosts),
+            "corpus": None if self.corpus is None else str(self.corpus),
             "allow_loopback": dict(self.allow_loopback),
             "clock": self.clock,
         }
@@ -56,6 +75,12 @@ class Plan:
             replay=tuple(Path(path) for path in value["replay"]),
             replay_index=None if value["replay_index"] is None else Path(value["replay_index"]),
             segment_bytes=value["segment_bytes"],
+            numbering=Numbering(**value["numbering"]),
+            deadline=value["deadline"],
+            known=dict(value["known"]),
+            sealed=None if value["sealed"] is None else Path(value["sealed"]),
+            hosts=None if value["hosts"] is None else Path(value["hosts"]),
+            corpus=None if value["corpus"] is None else Path(value["corpus"]),
             allow_loopback=value["allow_loopback"],
             clock=value["clock"],
         )

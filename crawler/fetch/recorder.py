@@ -43,8 +43,8 @@ class Recorder:
         """Append a result; final after the next flush, which is here when the batch is full."""
         placed = []
         for records in result.hops:
-            members = [records.response] if records.request is None else [records.response, records.request]
-            placed.append(Placed(records, *self._segments.append(*members)))
+            members = (records.response, records.request, records.metadata)
+            placed.append(Placed(records, *self._segments.append(*(part for part in members if part is not None))))
         if result.outcome == PAGE:
             fault_point("crawl.appended")
         self._batch.append(Ended(result.key, result.outcome, result.detail, result.final_key, tuple(placed)))

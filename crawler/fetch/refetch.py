@@ -14,10 +14,13 @@ from webtext.corpus.files import os_errors
 from webtext.corpus.interrupts import Stop
 from webtext.corpus.manifests import MANIFEST_NAME
 from webtext.corpus.stages import OUTCOMES_FOLDER, StageRun
+from webtext.crawler.fetch import state as states
 from webtext.crawler.fetch.conditions import CONDITIONS, note_of
 from webtext.crawler.fetch.ledger import Ledger
 from webtext.crawler.fetch.ledger_file import LEDGER_NAME, at_rest
+from webtext.crawler.fetch.site_store import STORE_NAME
 from webtext.crawler.fetch.warc import check_lengths
+from webtext.crawler.fetch.workers import folders
 
 _NOTE = "refetch"
 _UNDER_WAY, _REFUSED = "under way", "refused"
@@ -64,11 +67,17 @@ def note_refused(run: StageRun) -> None:
 def discard(run: StageRun) -> None:
     """Throw pages/ away, in one step for whoever looks: the folder goes to work/, then it is deleted."""
     aside = run.work / "discarded"
+    for folder in (*folders(run.folder), run.folder):
+        states.forsake(folder)
     with os_errors(run.folder):
         shutil.rmtree(aside, ignore_errors=True)
         if run.folder.exists():
             run.folder.rename(aside)
-            shutil.rmtree(aside)
+        hosts = aside / STORE_NAME
+        if hosts.exists():  # hosts are no part of what is thrown away: they were asked all the same
+            run.folder.mkdir(parents=True, exist_ok=True)
+            hosts.replace(run.folder / STORE_NAME)
+        shutil.rmtree(aside, ignore_errors=True)
         # By name, for an earlier attempt may have taken the manifest away and no more.
         for path in (run.corpus / OUTCOMES_FOLDER).glob(f"{run.stage}-*.parquet"):
             path.unlink(missing_ok=True)

@@ -15,7 +15,7 @@ from webtext.corpus.outcomes import Outcome
 from webtext.crawler.fetch.judging import Refused
 from webtext.crawler.fetch.records import StoredResponse
 from webtext.crawler.fetch.replay_index import ReplayArchive
-from webtext.crawler.fetch.robots import ROBOTS
+from webtext.crawler.fetch.sites import ROBOTS
 
 STORED = "stored"
 """The key in a request's meta under which the recorded answer, with its own headers and date, reaches the spider."""

@@ -6,31 +6,55 @@ hops, so a request cannot be dropped, lost in a queue or called back twice.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime
 from typing import Any
 
 import scrapy
-from scrapy import signals
-from scrapy.exceptions import StopDownload
 
 from webtext.corpus.config import CrawlSettings
 from webtext.corpus.outcomes import Outcome
+from webtext.corpus.tombstones import Tombstones, read_tombstones
 from webtext.crawler.fetch.components import REPLAY_CONCURRENCY
+from webtext.crawler.fetch.consent import terms_of
+from webtext.crawler.fetch.contact import user_agent_of
+from webtext.crawler.fetch.decoding import Headers
+from webtext.crawler.fetch.delays import HostDelays, HostTurns, retry_after
 from webtext.crawler.fetch.dispatcher import Dispatcher
-from webtext.crawler.fetch.failures import RETRIED, verdict_of
+from webtext.crawler.fetch.evidence import with_evidence
 from webtext.crawler.fetch.feeder import Feeder
 from webtext.crawler.fetch.forgetting import LEADS_TO_FORGOTTEN
-from webtext.crawler.fetch.judging import REDIRECTS, Refused, Verdict, judge_headers, judge_page, next_address
+from webtext.crawler.fetch.gate import Gate, free_bytes
+from webtext.crawler.fetch.handler import ENOUGH, SENT
+from webtext.crawler.fetch.hosts import Hosts
+from webtext.crawler.fetch.judging import (
+    REDIRECTS,
+    Refused,
+    Verdict,
+    declared_length,
+    examine,
+    judge_headers,
+    next_address,
+)
 from webtext.crawler.fetch.ledger import PAGE, Ledger, Link
 from webtext.crawler.fetch.plan import Plan
 from webtext.crawler.fetch.recorder import Recorder, Result
 from webtext.crawler.fetch.records import MAX_HEAD, StoredResponse, http_head, request_bytes, response_records
 from webtext.crawler.fetch.replay import STORED
-from webtext.crawler.fetch.robots import ROBOTS
+from webtext.crawler.fetch.site_store import SiteStore
+from webtext.crawler.fetch.sites import ROBOTS, Sites
+from webtext.crawler.fetch.wire import BrokenAnswer
 from webtext.crawler.forgotten import Forgotten
 from webtext.crawler.reddit.urls import host_of, key_of_normalised
+
+GIVEN_UP = Verdict(Outcome.UNREACHABLE, "the host kept failing, also after it was left alone for a while")
+
+RETRIED = frozenset({Outcome.UNREACHABLE, Outcome.TIMEOUT})
+"""Failures that may pass: these are tried again."""
+
+_SHORT_BODY = 1 << 16
+_FIRST_PACE = 0.1  # seconds a link of a host that was never asked, where no delay is kept
 
 
 class LinkSpider(scrapy.Spider):  # type: ignore[misc]
@@ -38,28 +62,44 @@ class LinkSpider(scrapy.Spider):  # type: ignore[misc]
 
     name = "webtext"
 
-    def __init__(self, plan: Plan, ledger: Ledger, recorder: Recorder, report: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        ledger: Ledger,
+        recorder: Recorder,
+        report: Callable[[], None],
+        store: SiteStore | None = None,
+    ) -> None:
         super().__init__()
         self.plan = plan
         self.failure: BaseException | None = None
         self._headers = _request_headers(plan.settings)
+        self._terms = terms_of(plan.settings)
         self._replayed = bool(plan.replay)
-        self._forgotten = Forgotten.of(plan.pages.parent)
+        self._forgotten = Forgotten(Tombstones() if plan.corpus is None else read_tombstones(plan.corpus))
+        self._delays = HostDelays(0.0 if self._replayed else plan.settings.delay, store=store)
+        learned = None if self._replayed else self._delays.learned
+        self.sites = Sites(plan.settings, self.ask_site, store=store, learned=learned)
+        self.hosts = Hosts(ledger.waiting(), 0.0 if self._replayed else max(plan.settings.delay, _FIRST_PACE))
         feeder = Feeder(
-            ledger.claim,
-            delay=0.0 if self._replayed else plan.settings.delay,
+            self.hosts,
+            ledger.claim_keys,
+            next_allowed=self._delays.next_allowed,
             one_a_host=not self._replayed,
             clock=time.monotonic,
         )
+        # The ledger may lie on another disk than the pages.
+        disks = [plan.pages, ledger.path.resolve().parent]
+        self.gate = Gate(
+            feeder,
+            free=lambda: free_bytes(disks),
+            floor=plan.settings.min_free,
+            patience=plan.settings.disk_patience,
+            deadline=plan.deadline,
+        )
         concurrency = REPLAY_CONCURRENCY if self._replayed else plan.settings.concurrency
-        self.dispatcher = Dispatcher(feeder, recorder, self.follow, concurrency=concurrency, report=report)
-
-    @classmethod
-    def from_crawler(cls, crawler: Any, *args: Any, **kwargs: Any) -> LinkSpider:
-        """Scrapy's constructor."""
-        spider: LinkSpider = super().from_crawler(crawler, *args, **kwargs)
-        crawler.signals.connect(spider.headers_received, signals.headers_received)
-        return spider
+        self.dispatcher = Dispatcher(self.gate, recorder, self.follow, concurrency=concurrency, report=report)
+        self._turns = None if self._replayed else HostTurns(self._delays, rest=self.dispatcher.rest)
 
     @property
     def settings_of_crawl(self) -> CrawlSettings:
@@ -82,13 +122,16 @@ class LinkSpider(scrapy.Spider):  # type: ignore[misc]
         seen = [url]
         hops: list[tuple[StoredResponse, bytes | None]] = []
         while True:
+            permission = await self.sites.judge(url)
+            if isinstance(permission, Verdict):
+                return Result(link.key, permission.outcome, permission.detail)
             answer, sent = await self._ask(url)
             if isinstance(answer, Verdict):
                 return Result(link.key, answer.outcome, answer.detail)
             if answer.status in REDIRECTS:
                 target = next_address(answer, seen, self.plan.settings.max_redirects)
             else:
-                verdict = judge_page(answer, self.plan.settings)
+                verdict, said = examine(answer, self.plan.settings, self._terms)
                 if verdict is None:
                     hops.append((answer, sent))
                     break
@@ -100,58 +143,83 @@ class LinkSpider(scrapy.Spider):  # type: ignore[misc]
             hops.append((answer, sent))
             seen.append(target)
             url = target
-        records = tuple(response_records(link.key, hop, stored, asked) for hop, (stored, asked) in enumerate(hops))
-        return Result(link.key, PAGE, final_key=key_of_normalised(url), hops=records)
+        records = [response_records(link.key, hop, stored, asked) for hop, (stored, asked) in enumerate(hops)]
+        records[-1] = with_evidence(records[-1], link.key, len(hops) - 1, [*permission.evidence, *said])
+        return Result(link.key, PAGE, final_key=key_of_normalised(url), hops=tuple(records))
 
-    async def ask_robots(self, url: str) -> StoredResponse | Verdict:
-        """The answer for a robots.txt."""
+    async def ask_site(self, url: str) -> StoredResponse | Verdict:
+        """The answer for a site's own file."""
         return (await self._ask(url, robots=True))[0]
 
     async def _ask(self, url: str, *, robots: bool = False) -> tuple[StoredResponse | Verdict, bytes | None]:
         """An answer or a verdict, after retries; and the request that was sent."""
         tries = 1 if self._replayed else 1 + self.plan.settings.retries
+        stale = False
         while True:
+            if not self._replayed and self._delays.given_up(host_of(url)):
+                return GIVEN_UP, None
             tries -= 1
             try:
-                stored, sent = await self._ask_once(url, robots=robots)
+                stored, sent = await self._ask_in_turn(url, robots=robots)
             except Refused as error:
                 return error.verdict, None
-            except Exception as error:  # noqa: BLE001  (whatever a server provokes is an outcome of its link)
-                verdict = self._verdict_of(error, url)
+            except BrokenAnswer as error:
+                verdict = error.verdict
+                if error.stale and not stale:
+                    stale = True
+                    tries += 1
+                    continue
                 if not tries or verdict.outcome not in RETRIED:
                     return verdict, None
                 continue
-            if not tries or stored.status < 500:
+            if not tries or (stored.status < 500 and stored.status != 429):
                 return stored, sent
 
+    async def _ask_in_turn(self, url: str, *, robots: bool) -> tuple[StoredResponse, bytes | None]:
+        """One request, when its host may be asked; what came of it is the host's next delay."""
+        if self._turns is None:
+            return await self._ask_once(url, robots=robots)
+        host = host_of(url)
+        async with self._turns.turn(host):
+            begun = time.monotonic()
+            try:
+                stored, sent = await self._ask_once(url, robots=robots)
+            except Refused:
+                raise  # nothing was sent
+            except BrokenAnswer as error:
+                if error.stale:
+                    self._delays.heard(host)
+                elif error.verdict.outcome is not Outcome.PRIVATE_ADDRESS:
+                    self._delays.answered(host, time.monotonic() - begun, 0, None)
+                raise
+            except Exception:
+                self._delays.answered(host, time.monotonic() - begun, 0, None)
+                raise
+            wait = retry_after(stored.header("retry-after"), time.time())
+            self._delays.answered(host, time.monotonic() - begun, stored.status, wait)
+            return stored, sent
+
     async def _ask_once(self, url: str, *, robots: bool) -> tuple[StoredResponse, bytes | None]:
-        meta: dict[str, Any] = {"address": url, "download_timeout": self.plan.settings.timeout}
+        authority, slash, path = url.partition("://")[2].partition("/")
+        sent = request_bytes(slash + path, authority, self._headers)
+        meta: dict[str, Any] = {"address": url, SENT: sent, "verbatim_url": True}
         if robots:
             meta[ROBOTS] = True
-        request = scrapy.Request(url, headers=self._headers, meta=meta, dont_filter=True)
-        response = await self.crawler.engine.download_async(request)
-        stored: StoredResponse | None = request.meta.get(STORED)
-        if stored is not None:
-            return _readable(stored), None
-        clock = self.plan.clock
-        now = datetime.fromisoformat(clock) if clock else datetime.now(UTC).replace(microsecond=0)
-        stored = StoredResponse(url, response.status, _pairs(response.headers), response.body, now)
-        authority, slash, path = url.partition("://")[2].partition("/")
-        return _readable(stored), request_bytes(slash + path, authority, _pairs(request.headers))
+        if not self._replayed:
+            meta[ENOUGH] = functools.partial(self._head_is_enough, host_of(url), robots)
+        request = scrapy.Request(url, meta=meta, dont_filter=True)
+        await self.crawler.engine.download_async(request)
+        stored: StoredResponse = request.meta[STORED]
+        return _readable(stored), None if self._replayed else sent
 
-    def _verdict_of(self, error: Exception, url: str) -> Verdict:
-        from twisted.internet import reactor
-
-        refused = getattr(reactor.nameResolver, "refused", ())
-        return verdict_of(error, host_of(url), refused, self.plan.settings.max_bytes)
-
-    def headers_received(self, headers: Any, request: Any) -> None:
-        """Scrapy's signal: end a download whose headers decide already, before its body comes."""
-        # The signal does not carry the status. A redirect is read whole: its record is kept.
-        if ROBOTS in request.meta or b"Location" in headers:
-            return
-        if judge_headers(200, _pairs(headers), self.plan.settings) is not None:
-            raise StopDownload(fail=False)
+    def _head_is_enough(self, host: str, robots: bool, status: int, headers: Headers) -> bool:
+        """Whether the head of an answer decides already, so that its body need not come."""
+        if self._turns is not None:
+            self._delays.heard(host)
+        if robots or judge_headers(status, headers, self.plan.settings, self._terms) is None:
+            return False
+        # A short body is read: so its connection can be used again.
+        return not 0 < declared_length(headers) <= _SHORT_BODY
 
 
 def _readable(stored: StoredResponse) -> StoredResponse:
@@ -161,19 +229,12 @@ def _readable(stored: StoredResponse) -> StoredResponse:
     return stored
 
 
-def _pairs(headers: Any) -> list[tuple[str, str]]:
-    return [(name.decode("latin-1"), value.decode("latin-1")) for name, values in headers.items() for value in values]
-
-
-def _request_headers(settings: CrawlSettings) -> dict[str, str]:
-    agent = settings.user_agent
+def _request_headers(settings: CrawlSettings) -> list[tuple[str, str]]:
     headers = {
         "Accept": "text/html,application/xhtml+xml,text/plain;q=0.9,*/*;q=0.1",
         "Accept-Language": "en,*;q=0.5",
         "Accept-Encoding": "gzip, deflate, br, zstd",
     }
-    if "@" in settings.contact:
+    if "@" in settings.contact and "://" not in settings.contact:
         headers["From"] = settings.contact  # RFC 9110, section 10.1.2
-    elif settings.contact:
-        agent = f"{agent} ({settings.contact})"
-    return {"User-Agent": agent, **headers}
+    return [("User-Agent", user_agent_of(settings)), *headers.items()]

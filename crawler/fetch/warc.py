@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from webtext.crawler.fetch.records import (
     parse_warc_time,
     record_id,
 )
+from webtext.crawler.fetch.shards import Numbering
 from webtext.crawler.fetch.walking import PIECE, RawRecord, TornRecord, walk
 
 SEGMENT_BYTES = 1_000_000_000
@@ -36,17 +38,33 @@ def segment_name(number: int) -> str:
     return f"segment-{number:05d}.warc.gz"
 
 
+def segment_number(name: str) -> int:
+    """The inverse of `segment_name`."""
+    return int(name.removeprefix("segment-").removesuffix(".warc.gz"))
+
+
 class Segments:
-    """The segments of one corpus, open for appending. One writer only: the holder of the ledger."""
+    """The segments of one corpus, open for appending. One writer only: the holder of the ledger.
+
+    A segment whose file has further names belongs to a merged crawl, too: nothing is appended to it, nothing cut off.
+    """
 
     def __init__(
-        self, folder: Path, committed: Mapping[int, int], about: Mapping[str, str], limit: int = SEGMENT_BYTES
+        self,
+        folder: Path,
+        committed: Mapping[int, int],
+        about: Mapping[str, str],
+        limit: int = SEGMENT_BYTES,
+        numbering: Numbering | None = None,
+        closed: Collection[int] = (),
     ) -> None:
         """Cut every segment to its committed length, remove those of which nothing was committed.
 
         Args:
             committed: number of the segment to bytes, as the ledger has them.
             about: what the warcinfo record says (software, robots, …).
+            numbering: the numbers of new segments; 0, 1, 2 … by default.
+            closed: segments that nothing may be appended to.
 
         Raises:
             DamagedFile: a segment is missing or shorter than its committed length.
@@ -54,20 +72,32 @@ class Segments:
         self._folder = folder
         self._about = about
         self._limit = limit
+        self._numbering = numbering or Numbering()
+        self._closed = frozenset(closed)
         self._lengths = dict(committed)
         self._unsynced: set[int] = set()
         self._file: io.BufferedWriter | None = None
         with os_errors(folder):
             check_lengths(folder, committed)
             for path in sorted(folder.glob("segment-*.warc.gz")):
-                number = int(path.name.removeprefix("segment-").removesuffix(".warc.gz"))
-                if number not in committed:
+                number = segment_number(path.name)
+                if not committed.get(number):  # nothing of it, or no longer (`webtext.crawler.fetch.release`)
                     path.unlink()
-                elif path.stat().st_size > committed[number]:
+                elif path.stat().st_size > committed[number] and not _is_shared(path):
                     with path.open("rb+") as file:
                         file.truncate(committed[number])
                         os.fsync(file.fileno())
         self._number = max(committed, default=-1)
+
+    @property
+    def current(self) -> int:
+        """The number of the segment that is appended to, or was last; -1 where there is none."""
+        return self._number
+
+    @property
+    def size(self) -> int:
+        """Bytes of all segments together."""
+        return sum(self._lengths.values())
 
     def append(self, *members: bytes) -> tuple[int, int]:
         """Append records to the current segment; the number of the segment and the offset of the first.
@@ -109,15 +139,23 @@ class Segments:
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
-        if self._number < 0 or self._lengths[self._number] >= self._limit:
-            self._number += 1
-        path = self._folder / segment_name(self._number)
+        if self._number < 0 or self._lengths[self._number] >= self._limit or self._is_closed():
+            self._number = self._numbering.after(self._number)
+        path = self._path
         self._file = path.open("ab")
         if not self._lengths.get(self._number):
             sync_folder(self._folder)
             info = self._warcinfo(path.name)
             self._file.write(info)
             self._lengths[self._number] = len(info)
+
+    def _is_closed(self) -> bool:
+        deleted = not self._lengths.get(self._number)
+        return deleted or self._number in self._closed or _is_shared(self._path)
+
+    @property
+    def _path(self) -> Path:
+        return self._folder / segment_name(self._number)
 
     def _warcinfo(self, name: str) -> bytes:
         fields = [
@@ -130,10 +168,16 @@ class Segments:
         return build_record(fields, "".join(f"{name}: {value}\r\n" for name, value in self._about.items()).encode())
 
 
+def _is_shared(path: Path) -> bool:
+    return path.stat().st_nlink > 1
+
+
 def check_lengths(folder: Path, committed: Mapping[int, int]) -> None:
     """DamagedFile where a segment is missing or shorter than the ledger says."""
     for number, length in committed.items():
         path = folder / segment_name(number)
+        if not length:
+            continue  # its bodies were deleted on purpose
         if not path.is_file():
             raise DamagedFile("is missing, but the ledger counts on it", where=path, hint=REFETCH_HINT)
         found = path.stat().st_size
@@ -179,7 +223,9 @@ def response_of(raw: RawRecord) -> StoredResponse:
     fields = raw.fields
     if fields.get("warc-type") != "response":
         raise ValueError(f"the record is a {fields.get('warc-type')}")
-    return parse_response(target_of(fields), raw.block, parse_warc_time(fields.get("warc-date", "")))
+    stored = parse_response(target_of(fields), raw.block, parse_warc_time(fields.get("warc-date", "")))
+    cut = fields.get("warc-truncated", "").strip().lower()
+    return replace(stored, truncated=cut) if cut else stored
 
 
 def target_of(fields: Mapping[str, str]) -> str:

@@ -19,14 +19,13 @@ from webtext.corpus.outcomes import Outcome
 from webtext.corpus.schemas import DOCUMENTS, OUTCOMES
 from webtext.crawler.fetch.decoding import UndecodableBody, decode_body
 from webtext.crawler.fetch.warc import read_record
+from webtext.crawler.fetch.workers import find_segment
 from webtext.crawler.text.filtering import split_by_quality
 from webtext.crawler.text.isolate import IsolatedExtractor
 from webtext.crawler.text.language import audits, is_audited, sample_text
 from webtext.crawler.text.plan import LINK_COLUMNS, PLAN, numbers, outcome_rows, rows_of
 from webtext.crawler.text.quality import active_rules
 from webtext.crawler.text.results import Extracted, PageBytes, Rejection, TextRules
-
-SOURCE = "crawl"
 
 # A body as the crawl accepted it may be larger than what is looked at (its limit is a setting of its own, 10 MB by
 # default); beyond this it came in by another way, and is a bomb.
@@ -161,7 +160,7 @@ def _remembered(
 
 
 def _page(row: dict[str, object], pages: Path, limit: int, extractor: IsolatedExtractor) -> Extracted | Rejection:
-    stored = read_record(pages / str(row["segment"]), int(str(row["offset"])), int(str(row["length"])))
+    stored = read_record(find_segment(pages, str(row["segment"])), int(str(row["offset"])), int(str(row["length"])))
     try:
         body = decode_body(stored.headers, stored.body, DECODED_BYTES)
     except UndecodableBody as error:
@@ -171,7 +170,7 @@ def _page(row: dict[str, object], pages: Path, limit: int, extractor: IsolatedEx
 
 def _document(row: dict[str, object], page: Extracted) -> dict[str, object]:
     """A row of documents/."""
-    taken = {name: row[name] for name in (*LINK_COLUMNS, "final_url", "fetched", "record_id")}
+    taken = {name: row[name] for name in (*LINK_COLUMNS, "final_url", "fetched", "source", "record_id")}
     return {
         **taken,
         "canonical": page.canonical,
@@ -179,7 +178,6 @@ def _document(row: dict[str, object], page: Extracted) -> dict[str, object]:
         "text": page.text,
         "language": page.language,
         "language_score": page.language_score,
-        "source": SOURCE,
         "characters": len(page.text),
         "words": page.words,
         "quality": page.measures,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -15,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from webtext.corpus.errors import WebtextError
+from webtext.corpus.files import write_bytes
 from webtext.corpus.outcomes import Outcome, Stage
 from webtext.corpus.schemas import LINKS, OUTCOMES, key_text
 from webtext.crawler.fetch.ledger_content import PAGES
@@ -23,7 +25,7 @@ from webtext.crawler.text.owners import NO_TIME, owners
 Number = TypeVar("Number", bound=np.generic)
 
 LINK_COLUMNS = ("key", "url", "domain", "karma", "first_posted")
-PAGE_COLUMNS = ("final_url", "final_key", "segment", "offset", "length", "record_id", "fetched")
+PAGE_COLUMNS = ("final_url", "final_key", "segment", "offset", "length", "record_id", "fetched", "source")
 
 PLAN = pa.schema(
     [
@@ -62,11 +64,22 @@ def join_links(pages: pa.Table, links: pa.Table) -> pa.Table:
     return joined.cast(PLAN)
 
 
-def split_owned(plan: pa.Table) -> tuple[pa.Table, pa.Table]:
-    """The rows that own their page, and the others as outcomes (schema `OUTCOMES`), both by key."""
+def split_owned(plan: pa.Table, lost: npt.NDArray[np.uint64] | None = None) -> tuple[pa.Table, pa.Table]:
+    """The rows that own their page, and the others as outcomes (schema `OUTCOMES`), both by key.
+
+    Args:
+        lost: keys of links whose page cannot be had any more: where another link has the same page, that owns it.
+    """
     keys = numbers(plan["key"], np.uint64)
+    finals = numbers(plan["final_key"], np.uint64)
     posted = numbers(pc.fill_null(plan["first_posted"].cast(pa.int64()), int(NO_TIME)), np.int64)
-    owner = owners(keys, numbers(plan["final_key"], np.uint64), numbers(plan["karma"], np.int64), posted)
+    karma = numbers(plan["karma"], np.int64)
+    owner = owners(keys, finals, karma, posted)
+    if lost is not None and len(lost):
+        there = np.flatnonzero(~np.isin(keys, lost))
+        among = owners(keys[there], finals[there], karma[there], posted[there])
+        heirs = dict(zip(finals[there].tolist(), there[among].tolist(), strict=True))
+        owner = np.array([heirs.get(final, old) for final, old in zip(finals.tolist(), owner.tolist(), strict=True)])
     owns = owner == np.arange(len(owner))
     others = plan.filter(pa.array(~owns))
     winners = plan.select(["key", "url"]).take(pa.array(owner[~owns]))
@@ -75,6 +88,27 @@ def split_owned(plan: pa.Table) -> tuple[pa.Table, pa.Table]:
         for key, url in zip(winners["key"].to_pylist(), winners["url"].to_pylist(), strict=True)
     ]
     return plan.filter(pa.array(owns)), outcome_rows(others, [Outcome.DUPLICATE_REDIRECT] * len(details), details)
+
+
+def check_there(run_work: Path, fresh: pa.Table) -> None:
+    """Refuse to extract pages whose bodies were deleted (`crawl.keep_pages = until-extracted`); their addresses are
+    listed in a file.
+
+    Raises:
+        WebtextError: there are such pages.
+    """
+    gone = fresh.filter(pc.equal(fresh["length"], 0))
+    if not gone.num_rows:
+        return
+    listed = run_work / "gone-pages.txt"
+    write_bytes(listed, "".join(f"{url}\n" for url in gone["url"].to_pylist()).encode())
+    raise WebtextError(
+        f"the bodies of {gone.num_rows:,} pages that are to be extracted were deleted once documents were made of them "
+        f"(crawl.keep_pages = until-extracted), among them {gone['url'][0].as_py()}",
+        where=listed,
+        hint="leave documents/ as it is (webtext extract CORPUS without --redo, under the settings of before), or set "
+        'crawl.keep_pages = "all" and fetch all pages again: webtext crawl CORPUS --refetch',
+    )
 
 
 def outcome_rows(rows: pa.Table, outcomes: list[Outcome], details: list[str]) -> pa.Table:
@@ -107,7 +141,7 @@ def cut_parts(lengths: npt.NDArray[np.int64], workers: int) -> Iterator[tuple[in
 
 def made_of(rows: pa.Table) -> list[list[object]]:
     """All that decides what these rows become, as JSON values: a part's name is made of it."""
-    plain = rows.select([*LINK_COLUMNS, "final_url", "record_id", "fetched"])
+    plain = rows.select([*LINK_COLUMNS, "final_url", "record_id", "fetched", "source"])
     for name in ("first_posted", "fetched"):
         plain = plain.set_column(plain.schema.get_field_index(name), name, plain[name].cast(pa.int64()))
     return [list(row.values()) for row in plain.to_pylist()]

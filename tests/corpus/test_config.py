@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from webtext.corpus.config import Settings, load_settings, render_settings, shaping, store_values
+from webtext.corpus.config import AI_AGENTS, Settings, load_settings, render_settings, shaping, store_values
 from webtext.corpus.errors import UsageError
 
 
@@ -68,7 +68,12 @@ def test_only_what_shapes_content_enters_an_identity() -> None:
     assert shaping(Settings().crawl) == {
         "obey_robots": True,
         "opt_out": ["noai", "noimageai", "noml"],
+        "max_crawl_delay": 300.0,
+        "ai_agents": list(AI_AGENTS),
+        "tdm": True,
+        "ai_txt": True,
         "max_bytes": 10_000_000,
-        "max_redirects": 5,
+        "max_decoded": 20_000_000,
+        "max_redirects": 10,
     }
     assert shaping(Settings().train) == {}

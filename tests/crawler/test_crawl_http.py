@@ -118,7 +118,7 @@ def crawled(tmp_path_factory: pytest.TempPathFactory) -> object:
         }
         server.add("moved.test", "/new", PAGE)
         server.add("loop.test", "/b", moved("/a"))
-        for number in range(1, 8):
+        for number in range(1, 13):
             server.add("long.test", f"/{number}", moved(f"/{number + 1}"))
         server.add("closed.test", "/robots.txt", b"User-agent: webtext\nDisallow: /private\n")
         server.add("closed.test", "/private/b", PAGE)
@@ -127,8 +127,7 @@ def crawled(tmp_path_factory: pytest.TempPathFactory) -> object:
         server.add("127.0.0.1", "/secret", PAGE)
         corpus = tmp_path_factory.mktemp("crawled")
         hosts = {**server.hosts(), "refused.test": "127.0.0.1", "corp.test": "10.0.0.8"}
-        settings = replace(QUICK, contact="me@example.org")
-        crawl(corpus, list(urls.values()), settings=settings, allow_loopback=hosts)
+        crawl(corpus, list(urls.values()), settings=QUICK, allow_loopback=hosts)
         yield Crawled(corpus, server, urls)
 
 
@@ -172,12 +171,12 @@ def test_redirects_are_followed(crawled: Crawled, name: str, target: tuple[str, 
         ("unknown", "unreachable", "robots.txt: the host's name is not known"),
         ("loop", "redirect", "leads back to an address of its own chain"),
         ("self", "redirect", "leads back to an address of its own chain"),
-        ("long", "redirect", "more than 5 redirects"),
+        ("long", "redirect", "more than 10 redirects"),
         ("nowhere", "redirect", "status 302 without a Location"),
         ("opt-out header", "opt-out", "noai in X-Robots-Tag"),
         ("opt-out meta", "opt-out", "noai in meta robots"),
-        ("forbidden", "robots", "disallowed by robots.txt"),
-        ("led to forbidden", "robots", "disallowed by robots.txt"),
+        ("forbidden", "robots", "disallowed by robots.txt, line 2: Disallow: /private (for webtext)"),
+        ("led to forbidden", "robots", "disallowed by robots.txt, line 2: Disallow: /private (for webtext)"),
         ("robots 503", "robots", "robots.txt has status 503"),
         ("robots silent", "timeout", "robots.txt: no whole answer in time"),
         ("literal", "private-address", "127.0.0.1 is no public address"),
@@ -284,7 +283,7 @@ def test_the_segment_has_each_hop_with_its_request(crawled: Crawled) -> None:
     ]  # fmt: skip
     request = records[place + 1][2]
     assert request.get_header("Host") == f"moved.test:{crawled.server.port}"
-    assert request.get_header("User-Agent") == QUICK.user_agent
+    assert request.get_header("User-Agent") == "webtext/0.1 (me@example.org)"
     assert request.get_header("From") == "me@example.org"
     assert not [record for record in records if record[1] and "no.test" in record[1]]  # an opt-out leaves nothing
 
@@ -292,6 +291,7 @@ def test_the_segment_has_each_hop_with_its_request(crawled: Crawled) -> None:
 def test_nothing_is_left_beside_the_results(crawled: Crawled) -> None:
     names = sorted(str(path.relative_to(crawled.corpus)) for path in crawled.corpus.rglob("*") if path.is_file())
     assert names == [
-        "links/part-00000.parquet", "outcomes/pages-00000.parquet", "pages/index.cdxj", "pages/ledger.sqlite",
+        "links/part-00000.parquet", "outcomes/pages-00000.parquet", "pages/hosts.sqlite", "pages/index.cdxj",
+        "pages/ledger.sqlite",
         "pages/segment-00000.warc.gz", "pages/stage.json",
     ]  # fmt: skip

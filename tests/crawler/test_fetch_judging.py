@@ -13,7 +13,7 @@ from webtext.corpus.outcomes import Outcome
 from webtext.crawler.fetch.judging import Verdict, judge_address, judge_headers, judge_page, next_address
 from webtext.crawler.fetch.records import StoredResponse
 
-SETTINGS = replace(CrawlSettings(), max_bytes=1_000)
+SETTINGS = replace(CrawlSettings(), max_bytes=1_000, max_decoded=1_000)
 HTML = ("Content-Type", "text/html; charset=utf-8")
 
 

@@ -111,6 +111,7 @@ def test_pages_by_key_with_all_that_extract_needs(ledger: Ledger) -> None:
         "length": 6,
         "record_id": record_id(5, 1, "http://b.example/", "ab" * 32),
         "payload_sha256": "ab" * 32,
+        "source": "crawl",
         "fetched": WHEN,
     }
 

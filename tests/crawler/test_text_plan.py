@@ -105,6 +105,7 @@ def pages_table(*rows: tuple[int, int], day: int = 1) -> pa.Table:
             "length": 10,
             "record_id": f"urn:uuid:{key}",
             "fetched": datetime(2025, 1, day, tzinfo=UTC),
+            "source": "crawl",
         }
         for key, final_key in rows
     ]

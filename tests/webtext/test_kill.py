@@ -33,7 +33,10 @@ COMMANDS_OF = {
 # Passed where dedup is asked for more than copies; killed at in test_comparisons and beside their pipelines' tests.
 ASKED_FOR = {"dedup.searched", "dedup.sampled", "dedup.looked-up", "dedup.judged"}
 # These have kill tests of their own.
-OTHERS = ("train.", "listing.", "export.", "eval.", "overlap.", "wikipedia.", "import.", "forget.", "gc.")
+OTHERS = (
+    "train.", "listing.", "export.", "eval.", "overlap.", "wikipedia.", "import.", "forget.", "gc.", "merge.",
+    "archives.", "release.",
+)  # fmt: skip
 CASES = [
     (point, stage)
     for point in POINTS

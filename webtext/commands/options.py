@@ -35,6 +35,10 @@ Replay = Annotated[
         "--replay", metavar="WARC", help="Answer requests from this WARC file instead of the network. May be repeated."
     ),
 ]
+Deadline = Annotated[
+    str | None,
+    typer.Option("--deadline", metavar="WHEN", help="6h, or 2026-11-25 06:00: links left then are deferred."),
+]
 MinKarma = Annotated[int | None, typer.Option("--min-karma", help="The least karma a link needs. Default 3.")]
 KarmaPolicy = Annotated[str | None, typer.Option("--karma-policy", help="max, sum or first. Default max.")]
 Nsfw = Annotated[bool | None, typer.Option("--nsfw/--no-nsfw", help="Follow links marked over 18.")]

@@ -16,6 +16,7 @@ from webtext.commands.options import (
     BlockDomain,
     BlockSubreddit,
     Contact,
+    Deadline,
     Decontaminate,
     Engine,
     Excise,
@@ -85,26 +86,6 @@ def links(
     on = engine_of(engine, address, beam_option)
     report = open_corpus(corpus).links(
         *sources, preset=preset, workers=workers, engine=on, redo=redo, accept_loss=accept_loss, **values
-    )
-    print_reports([report], as_json)
-
-
-@commands.command(epilog="Example: webtext crawl my-corpus --contact me@example.org")
-def crawl(
-    corpus: Folder,
-    replay: Replay = None,
-    contact: Contact = None,
-    concurrency: Annotated[int | None, typer.Option("--concurrency", help="Requests under way at once.")] = None,
-    delay: Annotated[float | None, typer.Option("--delay", help="Seconds between two requests to a host.")] = None,
-    redo: Redo = False,
-    refetch: Annotated[bool, typer.Option("--refetch", help="Delete pages/ and fetch everything again.")] = False,
-    accept_loss: AcceptLoss = False,
-    as_json: AsJson = False,
-) -> None:
-    """Fetch every link once (pages/)."""
-    values = given(contact=contact, concurrency=concurrency, delay=delay)
-    report = open_corpus(corpus, create=False).crawl(
-        replay=replay or (), redo=redo, refetch=refetch, accept_loss=accept_loss, **values
     )
     print_reports([report], as_json)
 
@@ -199,6 +180,7 @@ def build(
     sources: Annotated[list[str] | None, typer.Argument(metavar="[SOURCE...]", help=SOURCES)] = None,
     replay: Replay = None,
     contact: Contact = None,
+    deadline: Deadline = None,
     preset: LinksPreset = None,
     min_karma: MinKarma = None,
     karma_policy: KarmaPolicy = None,
@@ -220,7 +202,10 @@ def build(
     accept_loss: AcceptLoss = False,
     as_json: AsJson = False,
 ) -> None:
-    """All stages: links, crawl, extract, dedup, tokenize. Finished ones are passed over."""
+    """All stages: links, crawl, extract, dedup, tokenize. Finished ones are passed over.
+
+    Text is taken from fetched pages while the crawl goes on, on the cores that it leaves.
+    """
     settings = {
         "links": given(min_karma=min_karma, karma_policy=karma_policy, nsfw=nsfw),
         "crawl": given(contact=contact),
@@ -235,6 +220,7 @@ def build(
         replay=replay or (),
         workers=workers,
         engine=on,
+        deadline=deadline,
         accept_loss=accept_loss,
         settings=settings,
         recipe=from_recipe,
