@@ -53,9 +53,7 @@ def share_model(trained: LossOfModel, way: str, ranks: Ranks, numerics: Numerics
     if way == "one":
         return trained
     if way == "ddp":
-        return DistributedDataParallel(
-            trained, broadcast_buffers=False, gradient_as_bucket_view=True, device_ids=_ids(ranks)
-        )
+        return DistributedDataParallel(trained, gradient_as_bucket_view=True, device_ids=_ids(ranks))
     # Imported where several ranks are: it takes a second.
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard

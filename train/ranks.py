@@ -113,8 +113,10 @@ def join_ranks(device: str) -> Iterator[Ranks]:
     if where.type == "cuda":
         where = torch.device("cuda", _number("LOCAL_RANK", 0))
         torch.cuda.set_device(where)
+    ours = not dist.is_initialized()  # a caller that trains several runs joins once, and leaves by itself
     try:
-        dist.init_process_group("nccl" if where.type == "cuda" else "gloo", timeout=PATIENCE)
+        if ours:
+            dist.init_process_group("nccl" if where.type == "cuda" else "gloo", timeout=PATIENCE)
     except (RuntimeError, ValueError) as error:
         raise WebtextError(
             f"the {ranks} ranks do not find each other: {str(error).splitlines()[0]}",
@@ -123,7 +125,8 @@ def join_ranks(device: str) -> Iterator[Ranks]:
     with _silent() if dist.get_rank() else nullcontext():
         yield Ranks(where, dist.get_rank(), dist.get_world_size())
     # Not after an error: the others may be waiting for this rank, and it would wait for them. `torchrun` ends them.
-    dist.destroy_process_group()
+    if ours:
+        dist.destroy_process_group()
 
 
 @contextmanager
