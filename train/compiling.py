@@ -49,6 +49,8 @@ def compiled_or_not(trained: LossOfModel, once: Callable[[], object]) -> bool:
     except Exception as error:
         if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
             raise
+        if (ours := _ours(error)) is not None:
+            raise ours from error
         for block in trained.model.h:
             block._compiled_call_impl = None
         trained.piece = piece_gradient
@@ -66,6 +68,17 @@ def eager(compiled: bool) -> Iterator[None]:
         return
     with torch.compiler.set_stance("force_eager"):
         yield
+
+
+def _ours(error: BaseException | None) -> WebtextError | None:
+    """The request to stop that came while the compiler was at work, which wraps it into an error of its own."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, WebtextError):
+            return error
+        seen.add(id(error))
+        error = getattr(error, "inner_exception", None) or error.__cause__ or error.__context__
+    return None
 
 
 def _reason(error: BaseException) -> str:

@@ -22,7 +22,8 @@ SPIKE_Z = 6.0
 class SpikeGuard:
     """Judges steps by those before. Both loss and the logarithm of the gradient's norm are looked at.
 
-    A spike counts among the steps before, too: a loss that stays high is, after a few steps, no spike any more.
+    A spike counts among the steps before, too, but as no more than the limit: it does not hide the next one, and a loss
+    that stays high is, after a few steps, no spike any more.
 
     Args:
         limit: the z-score from which on a step is a spike; 0 for never.
@@ -59,16 +60,28 @@ class SpikeGuard:
     def add(self, loss: float, norm: float) -> None:
         """Remember a step, skipped or not; one without numbers is not remembered."""
         if math.isfinite(loss) and math.isfinite(norm):
-            self._losses.append(loss)
-            self._norms.append(_log(norm))
+            for value, before in ((loss, self._losses), (_log(norm), self._norms)):
+                before.append(_clipped(value, before, self.limit))
 
 
 def z_score(value: float, before: deque[float]) -> float:
     """How many standard deviations `value` lies above the mean of `before`; 0 where those are too few to tell."""
     if len(before) < LEAST:
         return 0.0
+    mean, deviation = _spread(before)
+    return (value - mean) / deviation
+
+
+def _spread(before: deque[float]) -> tuple[float, float]:
     mean = fmean(before)
-    return (value - mean) / max(pstdev(before, mean), FLOOR * abs(mean), 1e-12)
+    return mean, max(pstdev(before, mean), FLOOR * abs(mean), 1e-12)
+
+
+def _clipped(value: float, before: deque[float], limit: float) -> float:
+    if not limit or len(before) < LEAST:
+        return value
+    mean, deviation = _spread(before)
+    return min(value, mean + limit * deviation)
 
 
 def _log(norm: float) -> float:

@@ -72,24 +72,24 @@ def test_a_spike_is_skipped_also_by_a_run_that_goes_on(
     corpus = make_corpus(documents=20, words=400)
     options: dict[str, Any] = {"steps": 44, "save_every": 44, "eval_every": 100, "batch_tokens": 256}
     with monkeypatch.context() as patched:
-        changed_loss(patched, {40: 20.0, 42: 20.0})
+        changed_loss(patched, {40: 40.0, 42: 40.0})
         whole = quick(corpus, run="whole", **options)
     skipped = {line["step"]: line["skipped"] for line in lines(corpus, "whole") if "skipped" in line}
     assert list(skipped) == [40, 42]
     assert skipped[40].startswith("a spike of the loss, ")
     assert skipped[40].endswith(" standard deviations above the 39 steps before")
     with monkeypatch.context() as patched:
-        changed_loss(patched, {40: 20.0})
+        changed_loss(patched, {40: 40.0})
         with pytest.raises(Interrupted):
             quick(corpus, run="cut", stop=StopAt(corpus / "runs" / "cut" / "log.jsonl", 41), **options)
     with monkeypatch.context() as patched:
-        changed_loss(patched, {1: 20.0})
+        changed_loss(patched, {1: 40.0})
         cut = quick(corpus, run="cut", **options)
     assert lines(corpus, "cut") == lines(corpus, "whole")
     assert weights_hash(cut) == weights_hash(whole)
     # Not where it is not wanted.
     with monkeypatch.context() as patched:
-        changed_loss(patched, {40: 20.0})
+        changed_loss(patched, {40: 40.0})
         quick(corpus, run="all", spike_z=0, **options)
     assert [line for line in lines(corpus, "all") if "skipped" in line] == []
     with pytest.raises(UsageError, match="spike_z is -1"):
