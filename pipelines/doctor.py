@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import apache_beam as beam
@@ -47,7 +47,7 @@ def examine(sources: Sequence[Source], *, min_karma: int, engine: Engine) -> Fin
 
         total = sum(source.size for source in sources) >> 20
         workers = min(engine.workers, len(todo), workers_for_memory(sources))
-        readers = Engine(workers, engine.corpus)
+        readers = replace(engine, workers=workers)
         readers.run("doctor", build, total=total or None, made=lambda: _read(todo) >> 20, unit="MB")
         return Findings(
             min_karma, [_findings(source, of_source) for source, of_source in zip(sources, elements, strict=True)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import apache_beam as beam
@@ -122,7 +122,8 @@ def decide(
             )
 
         workers = min(engine.workers, len(ranges))
-        Engine(workers, engine.corpus).run("links: decide", build, total=len(ranges), made=made, unit="ranges")
+        deciders = replace(engine, workers=workers) if engine.backend.local else Engine(workers, engine.corpus)
+        deciders.run("links: decide", build, total=len(ranges), made=made, unit="ranges")
     counts = sum((Counter(read_json(piece.counts)) for piece in ranges), Counter[str]())
     return Decided([piece.links for piece in ranges], [piece.outcomes for piece in ranges] if outcomes else [], counts)
 

@@ -7,20 +7,28 @@ import json
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import psutil
+from nursery import Nursery
 
 from webtext.corpus.files import TEMPORARY
 
 
 def webtext(*arguments: object, fault: str | None = None, expect: int | None = 0) -> subprocess.CompletedProcess[str]:
     """Run one command; `expect` is its exit code (None: any)."""
-    done = subprocess.run(command(*arguments), env=environment(fault), capture_output=True, text=True, check=False)
+    done = nursery().run(list(map(str, arguments)), environment(fault))
     if expect is not None:
         assert done.returncode == expect, f"exit {done.returncode}, not {expect}:\n{done.stderr}"
     return done
+
+
+@cache
+def nursery() -> Nursery:
+    """This test process's."""
+    return Nursery()
 
 
 def command(*arguments: object) -> list[str]:

@@ -112,6 +112,29 @@ def test_a_foreign_or_broken_parquet_file_is_named(tmp_path: Path) -> None:
         read_parquet(tmp_path / "missing.parquet", OUTCOMES)
 
 
+def test_texts_are_no_dictionary_and_what_repeats_is_one(tmp_path: Path) -> None:
+    schema = pa.schema(
+        [
+            ("domain", pa.string()),
+            ("text", pa.large_string()),
+            ("quality", pa.struct([("words", pa.int32()), ("of", pa.list_(pa.string()))])),
+        ]
+    )
+    row = {"domain": "a.test", "text": "once", "quality": {"words": 7, "of": ["x"]}}
+    table = pa.Table.from_pylist([row] * 5, schema=schema)
+    write_parquet(tmp_path / "whole.parquet", table, schema)
+    write_parquet_groups(tmp_path / "groups.parquet", [table], schema)
+    for name in ("whole.parquet", "groups.parquet"):
+        group = pq.read_metadata(tmp_path / name).row_group(0)
+        columns = [group.column(number) for number in range(group.num_columns)]
+        assert {column.path_in_schema: "RLE_DICTIONARY" in column.encodings for column in columns} == {
+            "domain": True,
+            "text": False,
+            "quality.words": True,
+            "quality.of.list.element": True,
+        }
+
+
 def test_canonical_json_has_one_form() -> None:
     assert canonical_json({"b": 1, "a": ["é", None]}) == '{"a":["é",null],"b":1}'.encode()
     # sha256 of the empty object's two bytes, computed with coreutils

@@ -34,6 +34,27 @@ def test_every_element_is_met_once(tmp_path: Path, workers: int) -> None:
     assert left_over() == before
 
 
+def test_workers_stay_from_one_pipeline_to_the_next_until_one_fails(tmp_path: Path) -> None:
+    before = left_over()
+    folders = [tmp_path / name for name in ("first", "second", "failed", "after")]
+    engine = Engine(2)
+    for folder in folders:
+        folder.mkdir()
+        if folder.name == "failed":
+            with pytest.raises(WebtextError, match="seven is damaged"):
+                engine.each("touch", Touch(folder, "error"), list(range(40)))
+        else:
+            engine.each("touch", Touch(folder), list(range(40)))
+    first, second, _, after = [{path.read_text() for path in folder.iterdir()} for folder in folders]
+    assert len(first) == 2
+    assert second == first
+    assert len(after) == 2
+    assert not after & first
+    assert left_over() != before
+    del engine
+    assert left_over() == before
+
+
 def test_no_elements_are_no_work(tmp_path: Path) -> None:
     Engine(2).each("touch", Touch(tmp_path), [])
     assert list(tmp_path.iterdir()) == []
