@@ -39,9 +39,14 @@ def _fitted(message: str) -> str:
 
 
 class Progress:
-    """A count towards `total` (None where it is unknown), shown as `label`; `begun` was done before this sitting."""
+    """A count towards `total` (None where it is unknown), shown as `label`; `begun` was done before this sitting.
 
-    def __init__(self, folder: Path | None, label: str, total: int | None, unit: str, *, begun: int = 0) -> None:
+    Without `plain`, nothing but a bar is shown: the caller says lines of its own.
+    """
+
+    def __init__(
+        self, folder: Path | None, label: str, total: int | None, unit: str, *, begun: int = 0, plain: bool = True
+    ) -> None:
         self.label = label
         self.total = total
         self.unit = unit
@@ -49,6 +54,7 @@ class Progress:
         self._begun = begun
         self.note = ""
         self._folder = folder
+        self._plain = plain
         self._started = time.monotonic()
         self._said = self._started
         self._filed = 0.0
@@ -66,7 +72,7 @@ class Progress:
                 if now - self._drawn >= BAR_SECONDS:
                     self._drawn = now
                     self._bar(done, ", ".join(filter(None, (self._pace(f"{self._rate():,.1f}/s"), self.note))))
-            elif now - self._said >= LINE_SECONDS:
+            elif self._plain and now - self._said >= LINE_SECONDS:
                 self._said = now
                 say(self.line())
             if self._folder is not None and now - self._filed >= FILE_SECONDS:
@@ -123,9 +129,11 @@ class Progress:
 
 
 @contextmanager
-def progress(folder: Path | None, label: str, total: int | None, unit: str, *, begun: int = 0) -> Iterator[Progress]:
+def progress(
+    folder: Path | None, label: str, total: int | None, unit: str, *, begun: int = 0, plain: bool = True
+) -> Iterator[Progress]:
     """Show a `Progress` while inside; `progress.json` is gone afterwards."""
-    shown = Progress(folder, label, total, unit, begun=begun)
+    shown = Progress(folder, label, total, unit, begun=begun, plain=plain)
     try:
         yield shown
     finally:

@@ -122,6 +122,7 @@ def _settings(
         batch_tokens=recipe.batch_tokens,
         decay_steps=wanted.get("decay_steps") or steps or recipe.steps,
         overfit_one_batch=wanted.get("overfit_one_batch", False),
+        within_documents=wanted.get("within_documents", False),
         recipe=asdict(recipe),
         model=asdict(config),
         endoftext=data.index.endoftext,

@@ -12,11 +12,10 @@ from webtext.corpus.outcomes import Stage
 from webtext.corpus.progress import say
 from webtext.corpus.stages import stage_manifest
 from webtext.tokenize.files import TOKENIZER_JSON, parse_vocabulary
-from webtext.tokenize.shard_index import ShardIndex, open_shards
+from webtext.tokenize.shard_index import OLDER, ShardIndex, open_shards
 from webtext.train.loader import Windows
 
 SHARDS = "shards"
-OLDER = "older"
 TOKENIZER_FOLDER = "tokenizer"
 
 
@@ -89,18 +88,21 @@ def corpus_fingerprint(corpus: Path) -> str:
     return found
 
 
-def open_data(corpus: Path, *, context: int, shards: str | None = None, fingerprint: str | None = None) -> TrainingData:
-    """Open and verify the shards of a corpus, every byte.
+def open_data(
+    corpus: Path, *, context: int, shards: str | None = None, fingerprint: str | None = None, verify: bool = True
+) -> TrainingData:
+    """Open the shards of a corpus, and read every byte of them to verify it.
 
     Args:
         shards, fingerprint: what an earlier sitting of the run pinned; None for what is there now.
+        verify: False where another rank does.
 
     Raises:
         WebtextError: no finished shards, the pinned ones are gone, or too little text for one window.
         DamagedFile: a shard is not as it was written.
     """
     folder, index = _generation(corpus, shards)
-    train, val = open_windows(folder, index, context, verify=True, more="a larger corpus")
+    train, val = open_windows(folder, index, context, verify=verify, more="a larger corpus")
     tokenizer = (corpus if folder.name == SHARDS else folder) / TOKENIZER_FOLDER / TOKENIZER_JSON
     return TrainingData(index, fingerprint or corpus_fingerprint(corpus), tokenizer, train, val)
 
@@ -125,25 +127,35 @@ def open_windows(folder: Path, index: ShardIndex, context: int, *, verify: bool,
     return train, val
 
 
-def _generation(corpus: Path, pinned: str | None) -> tuple[Path, ShardIndex]:
-    folder = corpus / SHARDS
-    if pinned is None:
-        corpus_fingerprint(corpus)  # says what is missing
-        return folder, ShardIndex.read(folder)
-    older = folder / OLDER / pinned[:16]
-    for place in (folder, older):
+def pinned_shards(corpus: Path, identity: str) -> tuple[Path, ShardIndex]:
+    """Where the shards of that identity lie: those of now, those of before, or `corpus` itself where it is a folder of
+    shards.
+
+    Raises:
+        WebtextError: they are gone.
+        DamagedFile: an index is none.
+    """
+    for place in (corpus / SHARDS, corpus / SHARDS / OLDER / identity[:16], corpus):
         try:
             index = ShardIndex.read(place)
-        except WebtextError as error:
-            if isinstance(error, DamagedFile):
-                raise
+        except DamagedFile:
+            raise
+        except WebtextError:  # none here
             continue
-        if index.identity == pinned:
-            if place == older:
-                say(f"goes on with the shards it began with ({older}); another run (--run NAME) reads the newer ones")
+        if index.identity == identity:
             return place, index
     raise WebtextError(
-        f"the shards this run began with ({pinned[:16]}) are gone",
+        f"the shards this run began with ({identity[:16]}) are gone",
         where=corpus,
         hint="--restart begins the run again with those that are there, --run NAME begins another",
     )
+
+
+def _generation(corpus: Path, pinned: str | None) -> tuple[Path, ShardIndex]:
+    if pinned is None:
+        corpus_fingerprint(corpus)  # says what is missing
+        return corpus / SHARDS, ShardIndex.read(corpus / SHARDS)
+    place, index = pinned_shards(corpus, pinned)
+    if place.parent.name == OLDER:
+        say(f"goes on with the shards it began with ({place}); another run (--run NAME) reads the newer ones")
+    return place, index

@@ -55,6 +55,7 @@ class Writer:
         *,
         seed: int = 0,
         num_samples: int = 1,
+        first: int = 0,
         stop: Sequence[str] = (),
         batch_size: int = BATCH_SIZE,
         stopped: Callable[[], bool] = lambda: False,
@@ -63,6 +64,7 @@ class Writer:
 
         Args:
             prompts: an empty one begins a document, after `<|endoftext|>`.
+            first: the number of the first sample: samples 2 and 3 are the last two of four.
             stop: a text ends before the first of these strings that is written; they are not looked for in a prompt.
             batch_size: rows continued at once.
             stopped: asked between two tokens; what is written by then is given.
@@ -78,10 +80,10 @@ class Writer:
         starts = [self._start(prompt) for prompt in prompts]
         rows.sort(key=lambda row: len(starts[row[0]]))
         texts = [[""] * num_samples for _ in prompts]
-        for first in range(0, len(rows), batch_size):
-            batch = rows[first : first + batch_size]
+        for begin in range(0, len(rows), batch_size):
+            batch = rows[begin : begin + batch_size]
             streams = [TextStream(self._bytes, _checked(stop)) for _ in batch]
-            randoms = [random_numbers(seed, number) for _, number in batch]
+            randoms = [random_numbers(seed, first + number) for _, number in batch]
             living = list(range(len(batch)))
             going = self._rows([starts[place] for place, _ in batch], sampling, randoms)
             for _ in range(sampling.max_tokens):

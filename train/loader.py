@@ -39,6 +39,10 @@ class TokenShard(Protocol):
     def keys(self) -> NDArray[np.uint64]:
         """The documents' keys, (documents,)."""
 
+    @property
+    def urls(self) -> Sequence[object]:
+        """Their URLs; each a string, or what `str` makes one of."""
+
 
 def share(position: int, count: int, *, part: int, parts: int) -> tuple[int, int]:
     """The positions that one of `parts` (a rank, a loader's worker) reads of the `count` from `position` on.
@@ -99,12 +103,17 @@ class Windows:
     def read(self, windows: Iterable[int] | NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Inputs and targets of `windows`, each (windows, context) int64, contiguous; targets are the next tokens."""
         wanted = windows if isinstance(windows, np.ndarray) else np.array(list(windows), dtype=np.int64)
+        rows = self.rows(wanted)
+        return rows[:, :-1].astype(np.int64), rows[:, 1:].astype(np.int64)
+
+    def rows(self, wanted: NDArray[np.int64]) -> NDArray[np.uint16]:
+        """The tokens of windows, (windows, context + 1) uint16: inputs, and the last target."""
         shards = self._shards_of(wanted)
         rows = np.empty((len(wanted), self.context + 1), dtype=np.uint16)
         for shard in np.unique(shards).tolist():
             mine = np.flatnonzero(shards == shard)
             rows[mine] = self._rows[shard][wanted[mine] - self._firsts[shard]]
-        return rows[:, :-1].astype(np.int64), rows[:, 1:].astype(np.int64)
+        return rows
 
     def batch(self, position: int, count: int, *, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Inputs and targets of the `count` windows from `position` on, in the order of `seed`.
@@ -112,13 +121,14 @@ class Windows:
         Raises:
             WebtextError: the shards hold not even one window.
         """
-        return self.read(self._order(position, count, seed))
+        return self.read(self.windows_at(position, count, seed=seed))
 
     def order(self, position: int, count: int, *, seed: int) -> list[int]:
         """The numbers of the windows that `batch` reads."""
-        return [int(window) for window in self._order(position, count, seed)]
+        return [int(window) for window in self.windows_at(position, count, seed=seed)]
 
-    def _order(self, position: int, count: int, seed: int) -> NDArray[np.int64]:
+    def windows_at(self, position: int, count: int, *, seed: int) -> NDArray[np.int64]:
+        """The same as an array, (count,) int64."""
         if not len(self):
             raise WebtextError(f"too little text for one window of {self.context} tokens")
         size = self._block_size

@@ -22,6 +22,11 @@ CHECKPOINT_BYTES_PER_PARAMETER = 12
 # float32 numbers kept of one token for the way back, in widths a layer. Measured on the CPU as the rise of the peak of
 # memory: 22 to 31 (tiny and 124M's width; 128 to 1,024 tokens a window, 1 to 64 windows); the larger, the smaller.
 WIDTHS_PER_LAYER = 28
+# In half precision: the residual path and the LayerNorms' outputs in float32, the rest in half of it. By reading the
+# model, not measured.
+WIDTHS_PER_LAYER_HALF = 18
+# Recomputed: the input of each block, and one block's worth of the rest.
+WIDTHS_PER_LAYER_RECOMPUTED = 1
 # Logits of one piece of the head with their gradient, and what the allocator rounds up (`loss`).
 HEAD_BYTES = {"cpu": 64 * 2**20, "cuda": 2 * 2**30, "mps": 2 * 2**30}
 
@@ -34,45 +39,89 @@ SHARE = 0.8
 _CGROUP = Path("/sys/fs/cgroup")
 
 
-def window_bytes(config: GPTConfig) -> int:
+def window_bytes(config: GPTConfig, *, half: bool = False, recompute: bool = False) -> int:
     """What one window takes between its forward and its backward pass."""
-    return 4 * config.context * config.width * (WIDTHS_PER_LAYER * config.layers + 8)
+    kept = WIDTHS_PER_LAYER_HALF if half else WIDTHS_PER_LAYER
+    widths = WIDTHS_PER_LAYER_RECOMPUTED * config.layers + kept if recompute else kept * config.layers
+    return 4 * config.context * config.width * (widths + 8)
 
 
-def training_bytes(config: GPTConfig, device: torch.device, micro_batch: int) -> int:
-    """What a step takes at its peak."""
-    return BYTES_PER_PARAMETER * config.parameters + HEAD_BYTES[device.type] + micro_batch * window_bytes(config)
+def training_bytes(
+    config: GPTConfig,
+    device: torch.device,
+    micro_batch: int,
+    *,
+    parts: int = 1,
+    half: bool = False,
+    recompute: bool = False,
+) -> int:
+    """What a step takes at its peak, on one rank.
+
+    Args:
+        parts: among how many ranks weights, gradient and moments are divided (FSDP).
+    """
+    states = BYTES_PER_PARAMETER * config.parameters // parts
+    if parts > 1:
+        # Whole for a moment: the embeddings and one block beside the next.
+        block = 12 * config.width**2 + 13 * config.width
+        states += 4 * ((config.vocab_size + config.context) * config.width + 2 * block)
+    if half:
+        states += 2 * config.parameters // (1 if parts == 1 else config.layers)  # the weights once more, as cast
+    window = window_bytes(config, half=half, recompute=recompute)
+    return states + HEAD_BYTES[device.type] + micro_batch * window
 
 
-def fitting_micro_batch(config: GPTConfig, windows: int, device: torch.device, *, free: int | None = None) -> int:
+def fitting_micro_batch(
+    config: GPTConfig,
+    windows: int,
+    device: torch.device,
+    *,
+    free: int | None = None,
+    parts: int = 1,
+    half: bool = False,
+    recompute: bool = False,
+) -> int:
     """Windows to take at once: a power of two, at least 1, at most `windows`, as `free` bytes allow.
 
     Args:
         free: what is free on the device before the model is there; by default that of this machine.
     """
-    room = SHARE * (free_bytes(device) if free is None else free) - training_bytes(config, device, 0)
-    most = min(windows, MOST_TOKENS[device.type] // config.context, int(room // window_bytes(config)))
+    fixed = training_bytes(config, device, 0, parts=parts, half=half, recompute=recompute)
+    room = SHARE * (free_bytes(device) if free is None else free) - fixed
+    window = window_bytes(config, half=half, recompute=recompute)
+    most = min(windows, MOST_TOKENS[device.type] // config.context, int(room // window))
     return 1 << max(0, most.bit_length() - 1) if most > 0 else 1
 
 
-def check_fit(config: GPTConfig, device: torch.device, *, whole: int | None = None) -> None:
+def check_fit(
+    config: GPTConfig,
+    device: torch.device,
+    *,
+    whole: int | None = None,
+    parts: int = 1,
+    half: bool = False,
+    recompute: bool = False,
+) -> None:
     """Refuse a model that this machine could not train with one window at once, before Linux ends the process.
 
     Args:
         whole: the device's memory; by default that of this machine.
+        parts, half, recompute: see `training_bytes`.
 
     Raises:
         WebtextError: with what is needed, and what is there.
     """
     whole = whole_bytes(device) if whole is None else whole
-    needed = training_bytes(config, device, 1)
+    needed = training_bytes(config, device, 1, parts=parts, half=half, recompute=recompute)
     if device.type == "cpu":
-        needed = max(needed, SAVING_BYTES_PER_PARAMETER * config.parameters)
+        needed = max(needed, SAVING_BYTES_PER_PARAMETER * config.parameters // parts)
     if needed > whole:
         raise WebtextError(
             f"out of memory before it begins: {config.parameters:,} parameters take {needed / 1e9:.1f} GB with one "
             f"window at once, {device.type} has {whole / 1e9:.1f} GB",
-            hint="a smaller --preset, or a machine with more memory",
+            hint="a smaller --preset, or a machine with more memory"
+            + ("" if recompute else "; --recompute on keeps less of each window")
+            + ("" if parts > 1 or device.type != "cuda" else "; several GPUs with --parallel fsdp share it"),
         )
 
 

@@ -8,13 +8,14 @@ taken from its code (openai/gpt-2, src/model.py, "the code" below). Not here: ho
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from webtext.corpus.errors import UsageError
 from webtext.train.cache import Cache
@@ -95,11 +96,11 @@ class Attention(nn.Module):
         self.c_attn = nn.Linear(config.width, 3 * config.width)
         self.c_proj = nn.Linear(config.width, config.width)
 
-    def forward(self, x: Tensor, cache: Cache | None, layer: int) -> Tensor:
+    def forward(self, x: Tensor, cache: Cache | None, layer: int, mask: Tensor | None) -> Tensor:
         batch, length, width = x.shape
         split = self.c_attn(x).view(batch, length, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
         query, key, value = split.unbind(0)
-        mask, causal = None, True
+        causal = mask is None
         if cache is not None:
             key, value, mask = cache.extend(layer, key, value)
             causal = cache.causal
@@ -131,8 +132,8 @@ class Block(nn.Module):
         self.ln_2 = nn.LayerNorm(config.width, eps=LAYER_NORM_EPSILON)
         self.mlp = MLP(config)
 
-    def forward(self, x: Tensor, cache: Cache | None, layer: int) -> Tensor:
-        x = x + self.attn(self.ln_1(x), cache, layer)
+    def forward(self, x: Tensor, cache: Cache | None, layer: int, mask: Tensor | None) -> Tensor:
+        x = x + self.attn(self.ln_1(x), cache, layer, mask)
         out: Tensor = x + self.mlp(self.ln_2(x))
         return out
 
@@ -147,22 +148,34 @@ class GPT2(nn.Module):
         self.wpe = nn.Embedding(config.context, config.width)
         self.h = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.ln_f = nn.LayerNorm(config.width, eps=LAYER_NORM_EPSILON)
+        self.recompute = False
+        """In training, keep of a block only its input, and compute the rest again going back (Chen et al. 2016)."""
+        self.after_block: Callable[[Tensor], None] | None = None
+        """Called with what each block gives."""
 
-    def hidden(self, tokens: Tensor, cache: Cache | None = None) -> Tensor:
+    def hidden(self, tokens: Tensor, cache: Cache | None = None, mask: Tensor | None = None) -> Tensor:
         """What the head reads.
 
         Args:
             tokens: (batch, length) int64; with what `cache` holds at most `config.context`.
             cache: of generation: what came before, extended in place. Without one, nothing is kept.
+            mask: without a cache: what may look at what, (batch, 1, length, length) bool, instead of all before it.
 
         Returns:
             (batch, length, width).
         """
         length, device = tokens.shape[1], tokens.device
         positions = torch.arange(length, device=device) if cache is None else cache.positions(length, device)
-        x = self.wte(tokens) + self.wpe(positions)
+        # In float32 also where the weights are held in half of it: it is the residual path, a sum over all layers.
+        x = (self.wte(tokens) + self.wpe(positions)).float()
+        again = self.recompute and torch.is_grad_enabled()
         for layer, block in enumerate(self.h):
-            x = block(x, cache, layer)
+            if again:
+                x = checkpoint(block, x, cache, layer, mask, use_reentrant=False, preserve_rng_state=False)
+            else:
+                x = block(x, cache, layer, mask)
+            if self.after_block is not None:
+                self.after_block(x)
         if cache is not None:
             cache.advance(length)
         out: Tensor = self.ln_f(x)

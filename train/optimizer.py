@@ -11,6 +11,8 @@ from torch.optim import AdamW
 
 from webtext.corpus.errors import DamagedFile
 from webtext.train.model import GPT2
+from webtext.train.parallel import part_like, whole_on_first
+from webtext.train.ranks import Ranks
 from webtext.train.recipe import Recipe, parameter_groups
 from webtext.train.weights import from_hugging_face, to_hugging_face
 
@@ -35,10 +37,10 @@ def set_learning_rate(optimizer: AdamW, value: float) -> None:
         group["lr"] = value
 
 
-def read_moments(model: GPT2, optimizer: AdamW) -> dict[str, Tensor]:
-    """The moments under `exp_avg.` and `exp_avg_sq.` and the weights' names, in Hugging Face's layout.
+def read_moments(model: GPT2, optimizer: AdamW, ranks: Ranks) -> dict[str, Tensor]:
+    """The moments under `exp_avg.` and `exp_avg_sq.` and the weights' names, in Hugging Face's layout; on rank 0.
 
-    Before the first update they are zero.
+    Before the first update they are zero. Called by all ranks.
     """
     found: dict[str, Tensor] = {}
     for prefix, kind in _KINDS.items():
@@ -46,7 +48,9 @@ def read_moments(model: GPT2, optimizer: AdamW) -> dict[str, Tensor]:
             name: optimizer.state[parameter][kind] if parameter in optimizer.state else torch.zeros_like(parameter)
             for name, parameter in model.named_parameters()
         }
-        found |= {prefix + name: moment for name, moment in to_hugging_face(moments).items()}
+        whole = whole_on_first(moments, ranks)
+        if ranks.first:
+            found |= {prefix + name: moment for name, moment in to_hugging_face(whole).items()}
     return found
 
 
@@ -66,10 +70,12 @@ def load_moments(model: GPT2, optimizer: AdamW, moments: Mapping[str, Tensor], *
     state = {}
     for number, parameter in enumerate(_in_order(optimizer)):
         name = names[parameter]
-        entry = {kind: found.get(name) for kind, found in named.items()}
-        for moment in entry.values():
+        entry = {}
+        for kind, found in named.items():
+            moment = found.get(name)
             if moment is None or moment.shape != parameter.shape:
                 raise DamagedFile(f"holds no moment of {name} in its shape", where=where)
+            entry[kind] = part_like(moment, parameter)
         state[number] = {"step": torch.tensor(float(updates)), **entry}
     # The optimizer's own way in: it knows which of these belong on which device.
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

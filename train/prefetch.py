@@ -1,8 +1,9 @@
 """Batches read ahead, in order, and on their way to the device while the model works on the one before.
 
 Threads read (numpy copies without Python's lock); the order is that of the positions, however many threads there are.
-On a GPU each batch is copied from pinned memory on a stream of its own. The state stays one integer: the position of
-the next batch, which is the caller's to store.
+Small batches are read many at once and handed out as views: read alone, each would cost more in calls than in copying.
+On a GPU they are copied from pinned memory on a stream of its own. The state stays one integer: the position of the
+next batch, which is the caller's to store.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,15 +22,17 @@ from webtext.corpus.errors import UsageError
 from webtext.train.boundaries import document_mask
 from webtext.train.loader import Windows, share
 
+CHUNK_TOKENS = 65_536
+"""Read at once, at least: 1 MB of int64 for inputs and targets together, which stays in a core's cache."""
 
-@dataclass(frozen=True)
-class Batch:
+
+class Batch(NamedTuple):
     """Consecutive windows of a run, on the device."""
 
     position: int
     """Of its first window."""
     inputs: Tensor
-    """(windows, context) int64."""
+    """(windows, context) int64; a view, as are the targets."""
     targets: Tensor
     """The inputs' next tokens."""
     mask: Tensor | None
@@ -45,6 +50,8 @@ class Reading:
     ranks: int = 1
     endoftext: int | None = None
     """Where given, batches carry the mask that keeps attention within documents."""
+    again: bool = False
+    """Read the same step again and again."""
 
     def pieces(self, position: int) -> Iterator[tuple[int, int]]:
         """Position and size of each micro-batch of this rank, from the step that begins at `position` on; endless."""
@@ -52,7 +59,15 @@ class Reading:
             first, count = share(position, self.windows, part=self.rank, parts=self.ranks)
             for offset in range(0, count, self.micro_batch):
                 yield first + offset, min(self.micro_batch, count - offset)
-            position += self.windows
+            position += 0 if self.again else self.windows
+
+    def count(self, rank: int | None = None) -> int:
+        """Micro-batches a step, of this rank or of another one."""
+        _, mine = share(0, self.windows, part=self.rank if rank is None else rank, parts=self.ranks)
+        return -(-mine // self.micro_batch)
+
+
+_Chunk = tuple[list[tuple[int, int]], Tensor, "torch.cuda.Event | None"]
 
 
 class Prefetcher:
@@ -61,7 +76,7 @@ class Prefetcher:
     Args:
         position: where the next step begins.
         workers: threads that read.
-        ahead: batches that are ready or on their way.
+        ahead: chunks (a batch, or as many small ones as make a chunk) that are ready or on their way.
 
     Raises:
         UsageError: a number out of range.
@@ -89,7 +104,8 @@ class Prefetcher:
         self._pieces = reading.pieces(position)
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="loader")
-        self._waiting: deque[Future[tuple[Batch, torch.cuda.Event | None]]] = deque()
+        self._waiting: deque[Future[_Chunk]] = deque()
+        self._ready: deque[Batch] = deque()
         for _ in range(ahead):
             self._ask()
 
@@ -97,17 +113,13 @@ class Prefetcher:
         return self
 
     def __next__(self) -> Batch:
-        batch, copied = self._waiting.popleft().result()
-        self._ask()
-        if copied is not None:
-            current = torch.cuda.current_stream(self.device)
-            current.wait_event(copied)
-            for tensor in (batch.inputs, batch.targets):
-                tensor.record_stream(current)  # its memory is not given to another batch before `current` has read it
+        if not self._ready:
+            self._unpack(*self._waiting.popleft().result())
+            self._ask()
+        batch = self._ready.popleft()
         if self.reading.endoftext is None:
             return batch
-        mask = document_mask(batch.inputs, self.reading.endoftext)
-        return Batch(batch.position, batch.inputs, batch.targets, mask)
+        return batch._replace(mask=document_mask(batch.inputs, self.reading.endoftext))
 
     def __enter__(self) -> Prefetcher:
         return self
@@ -121,16 +133,44 @@ class Prefetcher:
         self._waiting.clear()
 
     def _ask(self) -> None:
-        self._waiting.append(self._pool.submit(self._read, *next(self._pieces)))
+        pieces, tokens = [], 0
+        while tokens < CHUNK_TOKENS:
+            pieces.append(next(self._pieces))
+            tokens += pieces[-1][1] * self.data.context
+        self._waiting.append(self._pool.submit(self._read, pieces))
 
-    def _read(self, position: int, count: int) -> tuple[Batch, torch.cuda.Event | None]:
-        copied = None
-        inputs, targets = self.data.batch(position, count, seed=self.reading.seed)
-        tensors = [torch.from_numpy(array) for array in (inputs, targets)]
+    def _read(self, pieces: list[tuple[int, int]]) -> _Chunk:
+        seed = self.reading.seed
+        orders = [self.data.windows_at(place, count, seed=seed) for place, count in _joined(pieces)]
+        rows = self.data.rows(orders[0] if len(orders) == 1 else np.concatenate(orders))
+        tokens, copied = torch.from_numpy(rows.astype(np.int64)), None
         if self._stream is not None:
             with torch.cuda.stream(self._stream):
-                tensors = [tensor.pin_memory().to(self.device, non_blocking=True) for tensor in tensors]
+                tokens = tokens.pin_memory().to(self.device, non_blocking=True)
                 copied = self._stream.record_event()
         elif self.device.type != "cpu":
-            tensors = [tensor.to(self.device) for tensor in tensors]
-        return Batch(position, tensors[0], tensors[1], None), copied
+            tokens = tokens.to(self.device)
+        return pieces, tokens, copied
+
+    def _unpack(self, pieces: list[tuple[int, int]], tokens: Tensor, copied: torch.cuda.Event | None) -> None:
+        if copied is not None:
+            current = torch.cuda.current_stream(self.device)
+            current.wait_event(copied)
+            tokens.record_stream(current)  # its memory is not given to another chunk before `current` has read it
+        sizes = [count for _, count in pieces]
+        inputs, targets = torch.split(tokens[:, :-1], sizes), torch.split(tokens[:, 1:], sizes)
+        self._ready.extend(
+            Batch(position, *pair, None)
+            for (position, _), pair in zip(pieces, zip(inputs, targets, strict=True), strict=True)
+        )
+
+
+def _joined(pieces: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The same positions in as few pieces as there are: neighbours become one."""
+    found: list[tuple[int, int]] = []
+    for position, count in pieces:
+        if found and sum(found[-1]) == position:
+            found[-1] = (found[-1][0], found[-1][1] + count)
+        else:
+            found.append((position, count))
+    return found

@@ -6,6 +6,9 @@ runs/NAME/
   log.jsonl     one line a step
   checkpoints/  step-000200/ ...
   samples/      step-000200.txt ...
+  loss.svg      the curve
+  skipped/      step-000123.json: what a step read that was skipped
+  tensorboard/  where it was asked for
   eval/         step-000200/ ... what webtext eval found
 ```
 """
@@ -24,12 +27,16 @@ from webtext.train.checkpoint import CHECKPOINTS, remove_folder
 from webtext.train.log import LOG_NAME
 from webtext.train.model import GPTConfig
 from webtext.train.permutation import ORDER_VERSION
+from webtext.train.plot import PLOT
 from webtext.train.recipe import Recipe
+from webtext.train.tensorboard import BOARD
 
-RUN_VERSION = 2
+RUN_VERSION = 3
 """Rises with any change of run.json; a newer one is refused."""
+OLDEST_RUN = 2
+"""Version 2 had no `within_documents`."""
 
-RUNS, RUN, SAMPLES, EVAL = "runs", "run.json", "samples", "eval"
+RUNS, RUN, SAMPLES, SKIPPED, EVAL = "runs", "run.json", "samples", "skipped", "eval"
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,8 @@ class RunSettings:
     init_folder: str | None = None
     """Where they lay."""
     order_version: int = ORDER_VERSION
+    within_documents: bool = False
+    """Tokens look at those of their own document only; GPT-2's looked at all before them."""
 
     def config(self) -> GPTConfig:
         """The model's shape."""
@@ -97,9 +106,9 @@ def read_run(folder: Path) -> RunSettings | None:
     hint = "--restart begins the run again"
     if not isinstance(found, dict) or "run_version" not in found:
         raise DamagedFile("is no run of ours", where=path, hint=hint)
-    if found["run_version"] != RUN_VERSION:
+    if found["run_version"] not in range(OLDEST_RUN, RUN_VERSION + 1):
         raise WebtextError(
-            f"has run version {found['run_version']}; this webtext reads {RUN_VERSION}",
+            f"has run version {found['run_version']}; this webtext reads {OLDEST_RUN} to {RUN_VERSION}",
             where=path,
             hint="go on with the webtext that began it",
         )
@@ -107,6 +116,7 @@ def read_run(folder: Path) -> RunSettings | None:
     if identity_of(content) != found.get("identity"):
         raise DamagedFile("was changed after it was written (its identity does not fit)", where=path, hint=hint)
     try:
+        found.setdefault("within_documents", False)
         settings = RunSettings(**{part.name: found[part.name] for part in fields(RunSettings)})
         settings.config(), settings.whole_recipe()
     except (KeyError, TypeError) as error:
@@ -148,5 +158,6 @@ def clear_run(folder: Path) -> None:
     with os_errors(folder):
         (folder / LOG_NAME).unlink(missing_ok=True)
         (folder / RUN).unlink(missing_ok=True)
-    remove_folder(folder / SAMPLES)
-    remove_folder(folder / EVAL)
+        (folder / PLOT).unlink(missing_ok=True)
+    for name in (SAMPLES, SKIPPED, EVAL, BOARD):
+        remove_folder(folder / name)

@@ -37,7 +37,7 @@ def find_data(
         DamagedFile: a shard is not as it was written.
     """
     if not is_shards_folder(folder):
-        return open_data(folder, context=context, shards=shards, fingerprint=fingerprint)
+        return open_data(folder, context=context, shards=shards, fingerprint=fingerprint, verify=verify)
     index = ShardIndex.read(folder)
     if shards is not None and index.identity != shards:
         raise WebtextError(

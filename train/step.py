@@ -1,24 +1,34 @@
-"""One step of the optimizer over a batch of any size, and the validation loss. No files, no schedule."""
+"""One step of the optimizer over a batch of any size, on one rank or many. No files, no schedule."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import AdamW
 
-from webtext.train.device import autocast
-from webtext.train.loader import Windows
-from webtext.train.loss import model_loss
+from webtext.train.device import Numerics
 from webtext.train.model import GPT2
+from webtext.train.parallel import gradients_kept_back, in_step, whole
+from webtext.train.prefetch import Batch
+from webtext.train.ranks import Ranks
+from webtext.train.scaling import LossScale
 
-Arrays = tuple[NDArray[np.int64], NDArray[np.int64]]
+
+@dataclass
+class Learner:
+    """A model as this rank trains it."""
+
+    model: GPT2
+    shared: nn.Module
+    """`parallel.share_model` of it: called with inputs, targets and mask, it gives the summed loss."""
+    optimizer: AdamW
+    numerics: Numerics
+    ranks: Ranks
+    scale: LossScale = field(default_factory=LossScale)
 
 
 @dataclass(frozen=True)
@@ -27,121 +37,118 @@ class Step:
 
     loss: float
     grad_norm: float
+    skipped: str | None = None
+    """Why the weights were left as they were; None where they were not."""
 
-    @property
-    def sound(self) -> bool:
-        """Whether both are numbers; if not, the weights were left as they were."""
-        return math.isfinite(self.loss) and math.isfinite(self.grad_norm)
+
+class Stopped(Exception):
+    """The user asked to stop within a step; nothing was changed. Never leaves the loop."""
 
 
 def take_step(
-    model: GPT2,
-    optimizer: AdamW,
-    read: Callable[[int, int], Arrays],
+    learner: Learner,
+    batches: Iterator[Batch],
     *,
-    windows: int,
-    micro_batch: int,
+    counts: tuple[int, int],
+    tokens: int,
     clip: float,
+    judge: Callable[[float, float], str | None],
     stopped: Callable[[], bool] = lambda: False,
-) -> Step | None:
-    """Accumulate the gradient of `windows` windows, `micro_batch` at a time, clip it and update the weights.
+) -> Step:
+    """Accumulate the gradient of a batch, one micro-batch at a time, clip it and update the weights.
 
-    The loss is divided by the tokens of the whole batch, so the micro-batch changes nothing but rounding.
+    The loss is divided by the tokens of the whole batch, so micro-batches and ranks change nothing but rounding.
 
     Args:
-        read: gives inputs and targets (count, context) of the `count` windows from the `offset`-th of the batch on.
-        stopped: asked between micro-batches, and on a CPU, where one may take minutes, between blocks.
+        batches: this rank's micro-batches.
+        counts: how many of them are this rank's part of the batch, and the most that any rank has.
+        tokens: of the whole batch, over all ranks.
+        judge: given loss and norm, says why the step is to be skipped, or None.
+        stopped: with one rank asked between micro-batches, and on a CPU, where one may take minutes, between blocks.
 
-    Returns:
-        None where `stopped` said so: then nothing was changed.
+    Raises:
+        Stopped: `stopped` said so.
     """
-    device = model.wte.weight.device
-    tokens = windows * model.config.context
-    losses = []
-    try:
-        with _breaks(model, stopped):
-            for offset in range(0, windows, micro_batch):
-                _ask(stopped)
-                inputs, targets = (_move(array, device) for array in read(offset, min(micro_batch, windows - offset)))
-                with autocast(device):
-                    loss = model_loss(model, inputs, targets) / tokens
-                loss.backward()  # type: ignore[no-untyped-call]
-                losses.append(loss.detach())
-    except _Stopped:
-        optimizer.zero_grad(set_to_none=True)
-        return None
-    norm = nn.utils.clip_grad_norm_(model.parameters(), clip)
-    step = Step(loss=math.fsum(float(loss) for loss in losses), grad_norm=float(norm))
-    if step.sound:
-        optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
+    held: list[Batch] = []
+    while True:
+        scale = learner.scale.value if learner.numerics.scaled else 1.0
+        loss = learner.ranks.total(_accumulate(learner, batches, held, counts, tokens, scale, stopped))[0]
+        parameters = [parameter for parameter in learner.model.parameters() if parameter.grad is not None]
+        if scale != 1.0:
+            for parameter in parameters:
+                assert parameter.grad is not None
+                parameter.grad /= scale
+        norm = float(whole(nn.utils.clip_grad_norm_(parameters, clip)))
+        if not learner.numerics.scaled or math.isfinite(norm) or not math.isfinite(loss):
+            break
+        learner.optimizer.zero_grad(set_to_none=True)
+        if not learner.scale.overflowed():
+            break
+    step = Step(loss, norm, judge(loss, norm))
+    if step.skipped is None:
+        learner.optimizer.step()
+        learner.scale.fitted()
+    learner.optimizer.zero_grad(set_to_none=True)
     return step
 
 
-def validation_loss(
-    model: GPT2,
-    windows: Windows,
-    *,
-    limit: int,
-    micro_batch: int,
-    stopped: Callable[[], bool] = lambda: False,
-) -> float | None:
-    """The mean loss (nats a token) over at most `limit` windows, spread evenly over all of them.
-
-    Returns:
-        None where there is no window, or where `stopped` said so.
-    """
-    count = min(limit, len(windows))
-    if not count:
-        return None
-    chosen = [number * len(windows) // count for number in range(count)]
-    device = model.wte.weight.device
+def _accumulate(
+    learner: Learner,
+    batches: Iterator[Batch],
+    held: list[Batch],
+    counts: tuple[int, int],
+    tokens: int,
+    scale: float,
+    stopped: Callable[[], bool],
+) -> float:
+    """Gradients of a batch; this rank's part of the mean loss. What was read of it is `held`."""
+    mine, most = counts
+    alone = learner.ranks.ranks == 1
     losses = []
     try:
-        with torch.no_grad(), _breaks(model, stopped):
-            for offset in range(0, count, micro_batch):
-                _ask(stopped)
-                inputs, targets = (
-                    _move(array, device) for array in windows.read(chosen[offset : offset + micro_batch])
-                )
-                with autocast(device):
-                    losses.append(float(model_loss(model, inputs, targets)))
-    except _Stopped:
-        return None
-    return math.fsum(losses) / (count * windows.context)
-
-
-class _Stopped(Exception):
-    """The user asked to stop within a step. Never leaves this module."""
-
-
-def _ask(stopped: Callable[[], bool]) -> None:
-    if stopped():
-        raise _Stopped
+        with breaks(learner.model, stopped if alone else lambda: False):
+            for number in range(most if in_step(learner.shared) else mine):
+                if alone and stopped():
+                    raise Stopped
+                if number == len(held) < mine:
+                    held.append(next(batches))
+                # Where every micro-batch is one of all ranks, a rank that has no more goes along and adds nothing.
+                batch, counted = (held[number], 1.0) if number < mine else (held[-1], 0.0)
+                with (
+                    gradients_kept_back(learner.shared, number + 1 < mine),
+                    learner.numerics.autocast(),
+                ):
+                    # Ranks' gradients are averaged, not summed.
+                    loss = learner.shared(batch.inputs, batch.targets, batch.mask) / (tokens / learner.ranks.ranks)
+                    (loss * (scale * counted) if scale * counted != 1.0 else loss).backward()
+                losses.append(loss.detach() * counted)
+    except Stopped:
+        learner.optimizer.zero_grad(set_to_none=True)
+        raise
+    return math.fsum(float(loss) for loss in losses) / learner.ranks.ranks
 
 
 @contextmanager
-def _breaks(model: GPT2, stopped: Callable[[], bool]) -> Iterator[None]:
-    """Ask `stopped` before each block, forward and backward. On a CPU only: elsewhere all of it takes a second."""
+def breaks(model: GPT2, stopped: Callable[[], bool]) -> Iterator[None]:
+    """Ask `stopped` after each block, forward and backward; where it says so, `Stopped` is raised.
+
+    On a CPU only: elsewhere all of it takes a second.
+    """
     if model.wte.weight.device.type != "cpu":
         yield
         return
 
-    def before(block: nn.Module, inputs: object) -> None:
-        _ask(stopped)
+    def ask(value: Tensor) -> None:
+        if stopped():
+            raise Stopped
 
-    def after(block: nn.Module, inputs: object, output: Tensor) -> None:
-        if output.requires_grad:
-            output.register_hook(lambda gradient: _ask(stopped))  # type: ignore[no-untyped-call]
+    def after(x: Tensor) -> None:
+        ask(x)
+        if x.requires_grad:
+            x.register_hook(ask)  # type: ignore[no-untyped-call]
 
-    handles = [block.register_forward_pre_hook(before) for block in model.h]
-    handles += [block.register_forward_hook(after) for block in model.h]
+    model.after_block = after
     try:
         yield
     finally:
-        for handle in handles:
-            handle.remove()
-
-
-def _move(array: NDArray[np.int64], device: torch.device) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(array)).to(device)
+        model.after_block = None

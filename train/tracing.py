@@ -7,23 +7,22 @@ their submissions stand in links/. Works as well for steps that are still to com
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from webtext.corpus.errors import DamagedFile, UsageError, WebtextError
+from webtext.corpus.errors import UsageError, WebtextError
 from webtext.corpus.files import open_parquet
 from webtext.corpus.lookup import key_bounds
 from webtext.corpus.schemas import LINKS, key_text
-from webtext.tokenize.shard_index import OLDER, ShardIndex, open_shards
-from webtext.tokenize.shards import Shard
-from webtext.train.data import SHARDS
-from webtext.train.loader import Windows
+from webtext.tokenize.shard_index import open_shards
+from webtext.train.data import pinned_shards
+from webtext.train.loader import TokenShard, Windows
 from webtext.train.log import LOG_NAME, read_log
 from webtext.train.recipe import batch_windows
-from webtext.train.runs import RunSettings, read_run, run_folder
+from webtext.train.runs import read_run, run_folder
 
 
 @dataclass(frozen=True)
@@ -104,23 +103,14 @@ def trace_step(corpus: Path, *, run: str = "default", step: int) -> StepTrace:
     settings = read_run(folder)
     if settings is None:
         raise WebtextError("there is no such run", where=folder, hint=f"webtext train CORPUS --run {run} makes it")
-    place, index = _shards(corpus, settings)
-    shards = open_shards(place, "train")
-    windows = Windows(shards, settings.config().context)
+    place, index = pinned_shards(corpus, settings.shards)
+    windows = Windows(open_shards(place, "train"), settings.config().context)
     count = batch_windows(settings.batch_tokens, windows.context)
     position = 0 if settings.overfit_one_batch else (step - 1) * count
-    read: dict[int, list[int]] = {}
-    urls: dict[int, str] = {}
-    traced = []
-    for window in windows.order(position, count, seed=settings.seed):
-        shard, start = windows.locate(window)
-        pieces = _documents(shards[shard], start, windows.context)
-        for key, url, tokens in pieces:
-            read.setdefault(key, []).append(tokens)
-            urls[key] = url
-        name = index.splits["train"][shard].file
-        traced.append(TracedWindow(window, name, start, tuple(key_text(key) for key, _, _ in pieces)))
-    posted = _submissions(sorted((corpus / "links").glob("part-*.parquet")), read)
+    files = [entry.file for entry in index.splits["train"]]
+    traced, read = read_at(windows, position, count, seed=settings.seed, files=files)
+    keys = [int(document.key, 16) for document in read]
+    posted = _submissions(sorted((corpus / "links").glob("part-*.parquet")), keys)
     line = next((line for line in read_log(folder / LOG_NAME) if line["step"] == step and "loss" in line), None)
     return StepTrace(
         run=run,
@@ -131,27 +121,35 @@ def trace_step(corpus: Path, *, run: str = "default", step: int) -> StepTrace:
         shards=settings.shards,
         windows=tuple(traced),
         documents=tuple(
-            TracedDocument(key_text(key), urls[key], sum(tokens), len(tokens), posted.get(key, ()))
-            for key, tokens in read.items()
+            replace(document, submissions=posted.get(key, ())) for key, document in zip(keys, read, strict=True)
         ),
     )
 
 
-def _shards(corpus: Path, settings: RunSettings) -> tuple[Path, ShardIndex]:
-    """Where the shards lie that a run has pinned."""
-    for place in (corpus / SHARDS, corpus / SHARDS / OLDER / settings.shards[:16], corpus):
-        try:
-            index = ShardIndex.read(place)
-        except DamagedFile:
-            raise
-        except WebtextError:  # none here
-            continue
-        if index.identity == settings.shards:
-            return place, index
-    raise WebtextError(f"the shards of this run ({settings.shards[:16]}) are gone", where=corpus)
+def read_at(
+    windows: Windows, position: int, count: int, *, seed: int, files: Sequence[str]
+) -> tuple[list[TracedWindow], list[TracedDocument]]:
+    """The `count` windows from `position` on, and the documents in them, in the order of reading; no submissions yet.
+
+    Args:
+        files: the names of the shards of `windows`.
+    """
+    read: dict[int, list[int]] = {}
+    urls: dict[int, str] = {}
+    traced = []
+    for window in windows.order(position, count, seed=seed):
+        shard, start = windows.locate(window)
+        pieces = _documents(windows.shards[shard], start, windows.context)
+        for key, url, tokens in pieces:
+            read.setdefault(key, []).append(tokens)
+            urls[key] = url
+        traced.append(TracedWindow(window, files[shard], start, tuple(key_text(key) for key, _, _ in pieces)))
+    return traced, [
+        TracedDocument(key_text(key), urls[key], sum(tokens), len(tokens), ()) for key, tokens in read.items()
+    ]
 
 
-def _documents(shard: Shard, start: int, context: int) -> list[tuple[int, str, int]]:
+def _documents(shard: TokenShard, start: int, context: int) -> list[tuple[int, str, int]]:
     """Key, URL and tokens of each document in the window at `start`, its last target counted."""
     end = start + context + 1
     offsets = np.asarray(shard.offsets)

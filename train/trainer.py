@@ -9,21 +9,25 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from webtext.corpus.errors import UsageError
 from webtext.corpus.files import os_errors
 from webtext.corpus.interrupts import Stop
-from webtext.corpus.progress import say
-from webtext.train.beginning import begin
+from webtext.train.beginning import Beginning, begin
 from webtext.train.checkpoints import sweep_run
-from webtext.train.device import choose_device, precision
 from webtext.train.hooks import AfterSteps
-from webtext.train.loop import Pace, Trainer
-from webtext.train.memory import BYTES_PER_PARAMETER, check_disk, check_fit
+from webtext.train.loop import Loop, Pace
+from webtext.train.machine import Means, choose_machine
+from webtext.train.memory import check_disk
 from webtext.train.model import preset_name
-from webtext.train.runs import clear_run, run_folder, write_run
-from webtext.train.samples import write_samples
+from webtext.train.plan import Plan, announce, plan_of
+from webtext.train.ranks import Ranks, join_ranks
+from webtext.train.recipe import batch_windows
+from webtext.train.runs import RunSettings, clear_run, run_folder, write_run
+from webtext.train.samples import samples_file, samples_hook
+from webtext.train.shards_folder import find_data
+from webtext.train.spikes import SPIKE_Z
+from webtext.train.standing import Standing
+from webtext.train.validation import validation_hook
 
 EVAL_WINDOWS = 128
 """Validation windows, at most: 131,072 tokens at the paper's context, the same each time."""
@@ -55,6 +59,8 @@ class TrainReport:
     shards: str
     fingerprint: str
     seconds: float
+    plan: Plan
+    """What was said before it began."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -72,14 +78,25 @@ def train(
     batch_tokens: int | None = None,
     decay_steps: int | None = None,
     overfit_one_batch: bool | None = None,
+    within_documents: bool | None = None,
     init: Path | None = None,
     micro_batch: int | None = None,
     device: str = "auto",
+    precision: str = "auto",
+    compile: str = "auto",  # noqa: A002 - as PyTorch calls it
+    recompute: str = "auto",
+    parallel: str = "auto",
+    trial: bool = True,
+    dry_run: bool = False,
     save_every: int | None = None,
     eval_every: int | None = None,
     eval_windows: int = EVAL_WINDOWS,
     keep: int = KEEP,
     samples: int = SAMPLES,
+    sample_every: int | None = None,
+    spike_z: float = SPIKE_Z,
+    print_every: int | None = None,
+    tensorboard: bool = False,
     restart: bool = False,
     hooks: Sequence[AfterSteps] = (),
     stop: Stop | None = None,
@@ -88,21 +105,31 @@ def train(
 ) -> TrainReport:
     """Train a GPT-2 on the shards of `corpus`, into runs/`run`/; go on where the run stands. For the run's one writer.
 
-    None means: as the run was begun, or for a new run the default or the preset's recipe.
+    Under `torchrun` each process calls it, and they train together: rank 0 is the writer. None means: as the run was
+    begun, or for a new run the default or the preset's recipe.
 
     Args:
-        preset, seed, learning_rate, batch_tokens, decay_steps, overfit_one_batch: decide the weights; a run that has
-            begun refuses others. `batch_tokens` counts tokens a step; `decay_steps` (by default `steps`) is where the
-            learning rate has come down to a tenth.
+        preset, seed, learning_rate, batch_tokens, decay_steps, overfit_one_batch, within_documents: decide the weights;
+            a run that has begun refuses others. `batch_tokens` counts tokens a step; `decay_steps` (by default `steps`)
+            is where the learning rate has come down to a tenth; `within_documents` keeps attention within documents.
         steps: train until this step of the run. More than before: it goes on.
         init: start from the weights of this folder, Hugging Face's or OpenAI's of a GPT-2; it decides the model's
             shape, the preset then only the recipe.
         micro_batch: windows in memory at once, by default as many as fit; changes nothing but rounding.
         device: auto, cpu, cuda or mps.
-        save_every, eval_every: steps between checkpoints, and between validations (by default as often).
+        precision: auto, bf16, fp16, tf32 or fp32 (`device.precision`).
+        compile, recompute: auto, on or off: torch.compile; activations computed again on the way back.
+        parallel: auto, ddp or fsdp, for several ranks (`parallel`).
+        trial: try a micro-batch before the first step, for its memory and its time.
+        dry_run: say what it would take, and train nothing; nothing is written.
+        save_every, eval_every, sample_every: steps between checkpoints, validations (by default as often) and samples
+            (by default as often as validations).
         eval_windows: the most validation windows.
         keep: checkpoints kept, besides that of the lowest validation loss.
-        samples: texts written when the last step is done.
+        samples: texts written each time.
+        spike_z: standard deviations of loss or gradient, from which on a step is skipped; 0 for never.
+        print_every: steps between two lines on the screen; by default each, but at most one a second.
+        tensorboard: write runs/`run`/tensorboard/, too.
         restart: forget the run and begin it again.
         hooks: called after every so many steps; see `hooks.AfterSteps`.
         stop: polled; when it is requested, a checkpoint is saved and `Interrupted` raised. While nothing is trained
@@ -117,15 +144,18 @@ def train(
     _check(
         steps=steps, batch_tokens=batch_tokens, decay_steps=decay_steps, micro_batch=micro_batch,
         save_every=save_every, eval_every=eval_every, eval_windows=eval_windows, keep=keep,
+        sample_every=sample_every, print_every=print_every,
     )  # fmt: skip
     if samples < 0:
         raise UsageError(f"samples is {samples}; it takes a whole number from 0")
+    if not spike_z >= 0:
+        raise UsageError(f"spike_z is {spike_z}; it takes a number from 0")
     if learning_rate is not None and not 0 < learning_rate < 1:
         raise UsageError(f"learning_rate is {learning_rate}; it takes a number between 0 and 1")
     if seed is not None and not 0 <= seed < 1 << 63:
         raise UsageError(f"seed is {seed}; it takes a number from 0 to 2^63 - 1")
-    where = choose_device(device)
     folder = run_folder(corpus, run)
+    means = Means(micro_batch, precision, compile, recompute, parallel, trial)
     asked = {
         "preset": None if preset is None else preset_name(preset),
         "seed": seed,
@@ -133,84 +163,99 @@ def train(
         "batch_tokens": batch_tokens,
         "decay_steps": decay_steps,
         "overfit_one_batch": overfit_one_batch,
+        "within_documents": within_documents,
     }
     stop = stop or Stop(raising=False)
-    with _raising(stop):  # every byte of the shards is read: that may take long, and there is nothing to save
-        begun = begin(
-            corpus, folder, asked, init=init, steps=steps, default_preset=default_preset, default_seed=default_seed,
-            restart=restart,
-        )  # fmt: skip
-    settings, data = begun.settings, begun.data
-    check_fit(settings.config(), where)
-    recipe = settings.whole_recipe()
-    pace = Pace(
-        steps=steps or settings.decay_steps,
-        micro_batch=micro_batch,
-        save_every=save_every or recipe.save_every,
-        eval_every=eval_every or save_every or recipe.save_every,
-        eval_windows=eval_windows,
-        keep=keep,
-    )
+    with join_ranks(device) as ranks:
+        with _raising(stop):  # every byte of the shards is read: that may take long, and there is nothing to save
+            begun = _begin(
+                corpus, folder, asked, ranks, init=init, steps=steps, default_preset=default_preset,
+                default_seed=default_seed, restart=restart,
+            )  # fmt: skip
+            settings, data = begun.settings, begun.data
+            recipe = settings.whole_recipe()
+            last = steps or settings.decay_steps
+            windows = batch_windows(settings.batch_tokens, data.train.context)
+            machine = choose_machine(means, settings.config(), windows, ranks)
+            if not dry_run:
+                ranks.told(lambda: _make_room(folder, settings, new=begun.new, restart=restart))
+            standing = Standing(folder, settings, data, means, machine, steps=last)
+            plan = plan_of(standing, steps=last)
+            announce(run, standing, plan, steps=last)
+        every = eval_every or save_every or recipe.save_every
+        stopped = lambda: stop.requested  # noqa: E731
+        mine = [
+            validation_hook(
+                data.val, every=every, limit=eval_windows, micro_batch=lambda: standing.machine.micro_batch,
+                numerics=standing.machine.numerics, ranks=ranks,
+                endoftext=settings.endoftext if settings.within_documents else None, stopped=stopped,
+            )
+        ]  # fmt: skip
+        if samples:
+            mine.append(
+                samples_hook(
+                    folder, standing.tokenizer, every=sample_every or every, count=samples, seed=settings.seed,
+                    ranks=ranks, stopped=stopped,
+                )
+            )  # fmt: skip
+        pace = Pace(
+            steps=last,
+            save_every=save_every or recipe.save_every,
+            keep=keep,
+            spike_z=spike_z,
+            print_every=print_every,
+            tensorboard=tensorboard,
+            peak=plan.peak_flops,
+        )
+        loop = Loop(standing, pace, [*mine, *hooks], stop)
+        if not dry_run:
+            if not loop.finished:
+                ranks.told(lambda: check_disk(folder, settings.config()))
+            loop.run()
+        texts = samples_file(folder, standing.state.step)
+        return TrainReport(
+            run=run,
+            folder=str(folder),
+            preset=settings.preset,
+            parameters=settings.config().parameters,
+            begun=standing.begun,
+            step=standing.state.step,
+            tokens=standing.state.tokens,
+            loss=standing.state.loss,
+            val_loss=loop.val_loss,
+            checkpoint=str(loop.checkpoint),
+            samples=str(texts) if samples and texts.exists() else None,
+            shards=settings.shards,
+            fingerprint=settings.fingerprint,
+            seconds=round(time.monotonic() - started, 2),
+            plan=plan,
+        )
+
+
+def _begin(corpus: Path, folder: Path, asked: dict[str, Any], ranks: Ranks, **options: Any) -> Beginning:
+    """`beginning.begin`, by rank 0, which reads and verifies; the others open what it found."""
+    found: list[Beginning] = []
+
+    def first() -> tuple[RunSettings, bool]:
+        found.append(begin(corpus, folder, asked, **options))
+        return found[0].settings, found[0].new
+
+    settings, new = ranks.told(first)
+    if found:
+        return found[0]
+    data = find_data(corpus, settings.config().context, settings.shards, settings.fingerprint, verify=False)
+    return Beginning(settings, data, new)
+
+
+def _make_room(folder: Path, settings: RunSettings, *, new: bool, restart: bool) -> None:
+    """The run's folder, with run.json and without what a killed process left unfinished."""
     if restart:
         clear_run(folder)
     with os_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         sweep_run(folder)
-    if begun.new:
+    if new:
         write_run(folder, settings)
-    with _raising(stop):
-        trainer = Trainer(folder, settings, data, pace, where, stop, hooks)
-    if not trainer.finished:
-        check_disk(folder, settings.config())
-    _announce(run, trainer)
-    val_loss = trainer.run()
-    texts = write_samples(trainer, samples) if samples else None
-    return TrainReport(
-        run=run,
-        folder=str(folder),
-        preset=settings.preset,
-        parameters=settings.config().parameters,
-        begun=trainer.begun,
-        step=trainer.state.step,
-        tokens=trainer.state.tokens,
-        loss=trainer.state.loss,
-        val_loss=val_loss,
-        checkpoint=str(trainer.checkpoint),
-        samples=None if texts is None else str(texts),
-        shards=settings.shards,
-        fingerprint=settings.fingerprint,
-        seconds=round(time.monotonic() - started, 2),
-    )
-
-
-def _announce(run: str, trainer: Trainer) -> None:
-    """Say what is about to happen, before it takes hours."""
-    settings, pace, data, device = trainer.settings, trainer.pace, trainer.data, trainer.device
-    if trainer.finished:
-        say(f"run {run} stands at step {trainer.state.step:,} already: nothing to train (more --steps go on)")
-        return
-    parameters = settings.config().parameters
-    threads = torch.get_num_threads()
-    micro = min(trainer.micro_batch, trainer.windows)
-    epochs = pace.steps * trainer.windows / len(data.train)
-    say(
-        f"run {run}: {settings.preset}, {parameters:,} parameters, vocabulary {settings.config().vocab_size:,}, "
-        f"on {device.type} in {precision(device)}"
-        + (f" with {threads} thread{'s' if threads > 1 else ''}" if device.type == "cpu" else "")
-        + f"; weights, gradient and moments take {BYTES_PER_PARAMETER * parameters / 1e9:.2f} GB"
-    )
-    say(
-        f"a step is {trainer.windows:,} x {data.train.context:,} = {settings.batch_tokens:,} tokens, {micro:,} x "
-        f"{data.train.context:,} at once; {pace.steps:,} steps = {epochs:.2f} epochs of {len(data.train):,} windows "
-        f"({data.train.tail_tokens:,} tokens of short tails are not read); "
-        + (f"{len(data.val):,} validation windows" if len(data.val) else "too little held-out text for a validation")
-    )
-    if settings.init is not None and not trainer.begun:
-        say(f"starts from the weights of {settings.init_folder}")
-    if trainer.begun:
-        say(f"goes on from step {trainer.begun:,}")
-    if pace.steps > settings.decay_steps:
-        say(f"the learning rate was planned for {settings.decay_steps:,} steps; from there on it stays at a tenth")
 
 
 @contextmanager

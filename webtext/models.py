@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +58,7 @@ class Models:
         """
         wanted = self._ready()
         with needs("train"):
+            from webtext.train.ranks import own_rank
             from webtext.train.runs import run_folder
             from webtext.train.trainer import train
         folder = run_folder(self.path, run)
@@ -67,7 +68,9 @@ class Models:
             options["init"] = Path(options["init"])
         options.update(default_preset=wanted.preset, default_seed=wanted.seed)
         try:
-            with corpus_lock(folder, f"train --run {run}"), stop_signals(raising=False) as stop, os_errors(folder):
+            # Under torchrun rank 0 is the one that writes.
+            lock = nullcontext() if own_rank() else corpus_lock(folder, f"train --run {run}")
+            with lock, stop_signals(raising=False) as stop, os_errors(folder):
                 if eval_tasks:
                     hook = self._zero_shot(run, eval_tasks, eval_data, eval_tasks_every, options, stop)
                     options["hooks"] = (*options.get("hooks", ()), hook)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from training import MakeCorpus, Whole, quick
 
 from webtext.corpus.files import file_sha256, identity_of, write_json
 from webtext.corpus.manifests import Manifest
@@ -114,3 +115,11 @@ def make_corpus(corpus_writer: Callable[..., Path], tmp_path: Path) -> Callable[
         return corpus_writer(tmp_path / name, **options)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory, corpus_writer: MakeCorpus) -> Whole:
+    """Six steps without an interruption, on the corpus that `make_corpus` makes by default: not to be written to."""
+    corpus = corpus_writer(tmp_path_factory.mktemp("whole"))
+    torch.set_num_threads(1)
+    return corpus, quick(corpus, steps=6, samples=1)

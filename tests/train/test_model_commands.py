@@ -44,7 +44,7 @@ def shards(tmp_path_factory: pytest.TempPathFactory, corpus_writer: Callable[...
 
 def test_a_folder_of_shards_is_trained_on(shards: Path) -> None:
     names = sorted(path.name for path in (shards / "runs" / "default").iterdir())
-    assert names == ["checkpoints", "log.jsonl", "run.json"]
+    assert names == ["checkpoints", "log.jsonl", "loss.svg", "run.json"]
     assert isinstance(open_models(shards), ShardsFolder)
     trace = open_models(shards).trace_step(step=2)
     assert trace.position == 4

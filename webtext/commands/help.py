@@ -20,8 +20,8 @@ SECTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "One step at a time": ("init", "links", "crawl", "extract", "import", "dedup", "tokenize"),
         "The model": ("train", "generate", "eval"),
         "Look at it, and look after it": (
-            "status", "report", "trace", "robots", "diff", "overlap", "wikipedia", "evaluate-extraction", "shards", "export",
-            "forget", "gc",
+            "status", "report", "trace", "robots", "diff", "overlap", "wikipedia", "evaluate-extraction",
+            "shards", "export", "forget", "gc",
         ),
     }
 )  # fmt: skip

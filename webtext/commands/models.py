@@ -67,16 +67,42 @@ def train(
         Path | None, typer.Option("--eval-data", metavar="DIR", help="The folder with the test sets of --eval-tasks.")
     ] = None,
     keep: Annotated[int | None, typer.Option("--keep", help="Checkpoints kept besides the best. Default 2.")] = None,
-    samples: Annotated[int | None, typer.Option("--samples", help="Texts written at the end. Default 3.")] = None,
+    samples: Annotated[int | None, typer.Option("--samples", help="Texts written each time. Default 3.")] = None,
     overfit: Annotated[
         bool | None,
         typer.Option("--overfit-one-batch", help="Read one batch again and again: the loss must go to nearly 0."),
     ] = None,
+    sample_every: Annotated[
+        int | None, typer.Option("--sample-every", help="Steps between two times. Default: as validations.")
+    ] = None,
+    within_documents: Annotated[
+        bool | None, typer.Option("--within-documents", help="Tokens look at their own document only.")
+    ] = None,
     device: Device = "auto",
+    precision: Annotated[str, typer.Option("--precision", help="auto, bf16, fp16, tf32 or fp32.")] = "auto",
+    compiling: Annotated[str, typer.Option("--compile", help="torch.compile: auto, on or off.")] = "auto",
+    recompute: Annotated[
+        str, typer.Option("--recompute", help="Keep less in memory, compute it twice: auto, on or off.")
+    ] = "auto",
+    parallel: Annotated[str, typer.Option("--parallel", help="Under torchrun: auto, ddp or fsdp.")] = "auto",
+    spike_z: Annotated[
+        float | None, typer.Option("--spike-z", help="Deviations from which a step is skipped. Default 6; 0: never.")
+    ] = None,
+    print_every: Annotated[
+        int | None, typer.Option("--print-every", help="Steps between two lines. Default: each, one a second at most.")
+    ] = None,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write runs/NAME/tensorboard/, too.")] = False,
+    trial: Annotated[
+        bool, typer.Option("--trial/--no-trial", help="Try a micro-batch first, for its memory and time.")
+    ] = True,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would take; train nothing.")] = False,
     restart: Annotated[bool, typer.Option("--restart", help="Delete this run and begin again.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train a GPT-2 on the shards (runs/NAME/). Goes on from the run's last checkpoint."""
+    """Train a GPT-2 on the shards (runs/NAME/). Goes on from the run's last checkpoint.
+
+    On several GPUs or machines: torchrun --nproc-per-node 8 -m webtext.cli train my-corpus (docs/train.md)
+    """
     from webtext.models import open_models
 
     _calm_threads()
@@ -96,10 +122,18 @@ def train(
         eval_data=eval_data,
         keep=keep,
         samples=samples,
+        sample_every=sample_every,
+        spike_z=spike_z,
+        print_every=print_every,
         overfit_one_batch=overfit or None,
+        within_documents=within_documents or None,
     )
-    report = open_models(source).train(run=run, preset=preset, device=device, restart=restart, **options)
-    if as_json:
+    machine = {"precision": precision, "compile": compiling, "recompute": recompute, "parallel": parallel}
+    report = open_models(source).train(
+        run=run, preset=preset, device=device, restart=restart, tensorboard=tensorboard, trial=trial, dry_run=dry_run,
+        **machine, **options,
+    )  # fmt: skip
+    if as_json and os.environ.get("RANK", "0") == "0":
         typer.echo(json.dumps(report.to_json()))
 
 
