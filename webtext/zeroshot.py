@@ -19,7 +19,7 @@ from webtext.corpus.lock import corpus_lock
 from webtext.corpus.progress import say
 from webtext.models import open_models
 from webtext.train.checkpoint import STATE
-from webtext.train.device import software
+from webtext.train.device import Numerics, precision
 from webtext.train.folders import find_model, is_model_folder
 from webtext.train.runs import EVAL, run_folder
 from webtext.train.zeroshot.catalogue import DEFAULT, SAMPLES, chosen
@@ -137,8 +137,8 @@ def evaluate(
                 "shards": trained.get("shards"),
             },
             "software": {
-                **software(engine.device), **libraries(), "tokenizers": version("tokenizers"),
-                "webtext": version("webtext"), "python": platform.python_version(),
+                **Numerics(engine.device, precision(engine.device)).software(), **libraries(),
+                "tokenizers": version("tokenizers"), "webtext": version("webtext"), "python": platform.python_version(),
             },
         }  # fmt: skip
         more = {}

@@ -220,13 +220,19 @@ def prepare(
         ledger.set_meta(SHARD, None if shard.whole else str(shard))
         if refetch:
             refetching.note_under_way(ledger)
-        _load(ledger, run.inputs["links"], shard, links, stop)
+        load_links(ledger, run.inputs["links"], shard, links, stop)
         ledger.take_up()
         total, outcomes = ledger.counts()
         return total, outcomes.total()
 
 
-def _load(ledger: Ledger, identity: str, shard: Shard, links: Sequence[Path], stop: Stop) -> None:
+def load_links(ledger: Ledger, identity: str, shard: Shard, links: Sequence[Path], stop: Stop) -> None:
+    """Have the ledger want these links and no others.
+
+    Args:
+        identity: of links/.
+        links: its files.
+    """
     wanted = _wanted(identity, shard)
     if ledger.links == wanted:
         return

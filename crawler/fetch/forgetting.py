@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -29,11 +30,14 @@ from webtext.corpus.stages import StageRun
 from webtext.crawler.fetch.hashing import heed
 from webtext.crawler.fetch.ledger import Ledger
 from webtext.crawler.fetch.ledger_file import LEDGER_NAME, at_rest, generation
+from webtext.crawler.fetch.shards import WHOLE, Shard
+from webtext.crawler.fetch.site_store import STORE_NAME
 from webtext.crawler.fetch.verify import named_ledger
 from webtext.crawler.fetch.walking import RawRecord, TornRecord, walk
 from webtext.crawler.fetch.warc import REFETCH_HINT, Segments, segment_name, target_of
+from webtext.crawler.fetch.workers import fold
 from webtext.crawler.forgotten import Forgotten
-from webtext.crawler.reddit.urls import UnusableURL, normalise
+from webtext.crawler.reddit.urls import UnusableURL, host_of, normalise
 
 LEADS_TO_FORGOTTEN = "leads to an address that is forgotten"
 
@@ -74,10 +78,12 @@ def forget_pages(pages: Path, forgotten: Forgotten, stop: Stop) -> None:
         Interrupted: the user asked to stop.
     """
     path = pages / LEDGER_NAME
+    _forget_hosts(pages, forgotten)
     if not path.exists() or (at_rest(path) and not _anything(pages, path, forgotten, stop)):
         return
     with Ledger.writing(path) as ledger:
         ledger.recover()
+        fold(ledger, pages, stop)  # what the processes of an interrupted crawl have fetched
         db = ledger._db
         lengths = ledger.segments()
         Segments(pages, lengths, {}).close()  # removes what an interrupted forgetting left, and cuts the others
@@ -111,12 +117,13 @@ def publish_again(run: StageRun, links: Sequence[Path], stop: Stop) -> Manifest:
         run: begun with the inputs of before, but for the identity of links/.
         links: the files of links/.
     """
-    from webtext.crawler.fetch.crawl import _load, _publish
+    from webtext.crawler.fetch.crawl import load_links, publish
 
+    shard = Shard.parse(run.inputs["shard"]) if "shard" in run.inputs else WHOLE
     with Ledger.writing(run.folder / LEDGER_NAME) as ledger:
         ledger.begin_generation()
-        _load(ledger, run.inputs["links"], links, stop)
-    return _publish(run, links, stop, accept_loss=True)
+        load_links(ledger, run.inputs["links"], shard, links, stop)
+    return publish(run, links, stop, accept_loss=True)
 
 
 def _anything(pages: Path, path: Path, forgotten: Forgotten, stop: Stop) -> bool:
@@ -142,8 +149,12 @@ def _commit(ledger: Ledger, rewritten: Mapping[int, tuple[int, int]]) -> None:
             "WHERE key IN (SELECT key FROM temp.leading)",
             (str(Outcome.FORGOTTEN), LEADS_TO_FORGOTTEN),
         )
-        for table in ("gone", "leading"):
-            db.execute(f"DELETE FROM responses WHERE key IN (SELECT key FROM temp.{table})")
+        held = ["responses"]  # older ledgers have no captures
+        held += [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE name = 'captures'")]
+        for table in held:
+            db.execute(
+                f"DELETE FROM {table} WHERE key IN (SELECT key FROM temp.gone UNION SELECT key FROM temp.leading)"
+            )
         same = "SELECT {} FROM temp.moved m WHERE m.key = responses.key AND m.hop = responses.hop"
         db.execute(
             f"UPDATE responses SET (segment, offset) = ({same.format('m.segment, m.offset')}) "
@@ -153,6 +164,20 @@ def _commit(ledger: Ledger, rewritten: Mapping[int, tuple[int, int]]) -> None:
             db.execute("DELETE FROM segments WHERE number = ?", (number,))
             if length:
                 db.execute("INSERT INTO segments VALUES(?, ?)", (new, length))
+
+
+def _forget_hosts(pages: Path, forgotten: Forgotten) -> None:
+    """Drop what is remembered of the hosts of a forgotten domain: how they were asked, and their own files."""
+    path = pages / STORE_NAME
+    if not path.exists():
+        return
+    with os_errors(path), closing(sqlite3.connect(path)) as db:
+        with db:
+            for table, column, host in (("hosts", "host", str), ("files", "url", host_of)):
+                names = [name for (name,) in db.execute(f"SELECT {column} FROM {table}")]
+                gone = [(name,) for name in names if forgotten.host(host(name))]
+                db.executemany(f"DELETE FROM {table} WHERE {column} = ?", gone)
+        db.execute("VACUUM")
 
 
 def _mark(db: sqlite3.Connection, forgotten: Forgotten) -> Found:

@@ -128,7 +128,12 @@ def train(
         overfit_one_batch=overfit or None,
         within_documents=within_documents or None,
     )
-    machine = {"precision": precision, "compile": compiling, "recompute": recompute, "parallel": parallel}
+    machine: dict[str, Any] = {
+        "precision": precision,
+        "compile": compiling,
+        "recompute": recompute,
+        "parallel": parallel,
+    }
     report = open_models(source).train(
         run=run, preset=preset, device=device, restart=restart, tensorboard=tensorboard, trial=trial, dry_run=dry_run,
         **machine, **options,
