@@ -21,40 +21,36 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from webtext.corpus.config import CONFIG_NAME, Settings, shaping, store_values
+from webtext.corpus.config import Settings
 from webtext.corpus.errors import UsageError, WebtextError
 from webtext.corpus.files import os_errors
 from webtext.corpus.interrupts import stop_signals
 from webtext.corpus.lock import lock_holder
-from webtext.corpus.manifests import Manifest, current, fingerprint, is_imported, stages_of
-from webtext.corpus.outcomes import Outcome, Stage
-from webtext.corpus.progress import read_progress, say
-from webtext.corpus.stages import WORK, StageRun, open_work, roll_forward, stage_manifest
+from webtext.corpus.manifests import current, fingerprint, is_imported, stages_of
+from webtext.corpus.outcomes import Stage
+from webtext.corpus.progress import read_progress
+from webtext.corpus.stages import roll_forward, stage_manifest
 from webtext.corpus.tombstones import pending
+from webtext.crawls import CorpusCrawls
 from webtext.extras import needs
 from webtext.folder import SECTIONS
 from webtext.overlaps import CorpusOverlaps, beside_of, located
-from webtext.reports import StageReport, Status, shards_of
+from webtext.reports import StageReport, Status, nothing_to_do, report_made, shards_of
 from webtext.upkeep import CorpusUpkeep
 
 if TYPE_CHECKING:
     from webtext.crawler.fetch.explain import Explanation
     from webtext.crawler.reddit.findings import Findings
 
-LINKS_A_PROCESS = 5_000
-"""`build` starts no further crawl process for fewer: it would not pay the second that its start takes."""
-
 Paths = Sequence[str | os.PathLike[str]]
 
 
-class Corpus(CorpusUpkeep, CorpusOverlaps):
+class Corpus(CorpusCrawls, CorpusUpkeep, CorpusOverlaps):
     """A corpus folder, with its steps. See `CorpusFolder` for how it is opened, `CorpusModels` for training.
 
     Every step takes settings of its section of webtext.toml as keywords; those that shape content are written there.
@@ -112,110 +108,7 @@ class Corpus(CorpusUpkeep, CorpusOverlaps):
                 on = choose_engine(wanted.engine, workers, self.path)
                 made = make_links(run, found, wanted.links, engine=on, accept_loss=accept_loss, redo=redo)
             clear(self.path)
-            return _nothing(run) if run.done else _made(made)
-
-    def crawl(
-        self,
-        *,
-        replay: Paths = (),
-        workers: int | None = None,
-        shard: str | None = None,
-        state: str | os.PathLike[str] | None = None,
-        deadline: str | None = None,
-        redo: bool = False,
-        refetch: bool = False,
-        accept_loss: bool = False,
-        _little_web: Mapping[str, str] | None = None,
-        _clock: str = "",
-        _sealed: Path | None = None,
-        _most: bool = False,
-        **settings: object,
-    ) -> StageReport:
-        """Fetch every link once: `links/` to `pages/` (WARC and a ledger with one outcome a link).
-
-        Args:
-            replay: WARC files that answer instead of the network.
-            workers: processes, by default one.
-            shard: "2/8": only this part of the links, by registered domain; `merge` joins the parts.
-            state: a folder on a disk of this machine for the ledger while the crawl is under way.
-            deadline: "6h", or a moment: what was not begun then is `deferred`, and taken up by the next call.
-            redo: decide again from what the ledger has. Pages are never deleted by it.
-            refetch: delete pages/ and fetch everything again.
-        """
-        with self._writing("crawl", settings, Stage.PAGES, raising=False) as wanted, needs("crawl"):
-            from webtext.crawler.fetch.archives.passing import describe
-            from webtext.crawler.fetch.contact import check_contact
-            from webtext.crawler.fetch.crawl import check_conditions, make_pages, pages_inputs, pages_rules
-            from webtext.crawler.fetch.deadline import parse_deadline
-            from webtext.crawler.fetch.shards import Shard
-
-            part = None if shard is None else Shard.parse(shard)
-            until = None if deadline is None else parse_deadline(deadline, datetime.now().astimezone()).timestamp()
-            source = self._finished(Stage.LINKS)
-            archives = [Path(path) for path in replay]
-            if not refetch:
-                check_conditions(self.path, wanted.crawl, part)
-            asks = not archives and (part is None or part.whole)
-            sources = describe(wanted.crawl, wanted.archives, _little_web or {}) if asks else []
-            inputs = pages_inputs(source.identity, archives, self._stop, part, sources)
-            again = redo or refetch
-            previous = None if again else stage_manifest(self.path, Stage.PAGES)
-            if not archives and previous is not None and previous.inputs["links"] == source.identity:
-                # Every link has its outcome, from wherever it came.
-                old = {"shard", *(() if "replay" in previous.inputs else ("sources",))}
-                inputs = {**inputs, **{name: value for name, value in previous.inputs.items() if name not in old}}
-                if "replay" in inputs:
-                    inputs.pop("sources", None)
-            elif not archives and (wanted.crawl.contact or previous is None):
-                check_contact(wanted.crawl)
-            left = previous is not None and bool(previous.outcomes.get(Outcome.DEFERRED))
-            run = self._begin(Stage.PAGES, wanted, pages_rules(wanted.crawl), inputs, settings, redo=again, resume=left)
-            if run.done:
-                return _nothing(run)
-            if "sources" in run.inputs:
-                check_contact(wanted.crawl)  # archives are visited, too
-            if "contact" in settings:  # who has said it once is not asked again
-                store_values(self.path / CONFIG_NAME, "crawl", {"contact": wanted.crawl.contact})
-            manifest = make_pages(
-                run,
-                self.path,
-                self._files(source, "links/part-"),
-                wanted.crawl,
-                replay=archives,
-                workers=_worth(workers, source.rows_out) if _most else workers or 1,
-                state=None if state is None else Path(state),
-                deadline=until,
-                accept_loss=accept_loss,
-                stop=self._stop,
-                refetch=refetch,
-                allow_loopback=_little_web,
-                clock=_clock,
-                sealed=_sealed,
-                archives=wanted.archives,
-            )
-            return _made(manifest)
-
-    def merge(self, *shards: str | os.PathLike[str], refetch: bool = False, accept_loss: bool = False) -> StageReport:
-        """Join crawls of shards (corpora of other machines, or copies of them) into `pages/`, as if crawled here.
-
-        Args:
-            shards: the corpora, each with the same links/ and with its own shard crawled.
-            refetch: delete pages/ first.
-        """
-        with self._writing("crawl", {}, Stage.PAGES, raising=False) as wanted, needs("crawl"):
-            from webtext.crawler.fetch.merge import find_shards, merge_shards
-
-            source = self._finished(Stage.LINKS)
-            found = find_shards([Path(path) for path in shards], source.identity, wanted.crawl)
-            before = None if refetch else stage_manifest(self.path, Stage.PAGES)
-            asked = {} if before is None or "sources" not in before.inputs else {"sources": before.inputs["sources"]}
-            inputs = {**found.inputs, **asked}  # pages that archives gave since stay
-            run = self._begin(Stage.PAGES, wanted, found.rules, inputs, {}, redo=refetch, resume=True)
-            links = self._files(source, "links/part-")
-            made = merge_shards(
-                run, found, links, wanted.crawl, refetch=refetch, accept_loss=accept_loss, stop=self._stop
-            )
-            return _nothing(run) if made is None else _made(made)
+            return nothing_to_do(run) if run.done else report_made(made)
 
     def extract(
         self,
@@ -244,7 +137,7 @@ class Corpus(CorpusUpkeep, CorpusOverlaps):
             if run.done:
                 if passing:
                     release_pages(self.path, files, self._stop)
-                return _nothing(run)
+                return nothing_to_do(run)
             verify_pages(self.path, pages)
             manifest = make_documents(
                 run,
@@ -256,7 +149,7 @@ class Corpus(CorpusUpkeep, CorpusOverlaps):
             )
             if passing:
                 release_pages(self.path, files, self._stop)
-            return _made(manifest)
+            return report_made(manifest)
 
     def dedup(
         self,
@@ -282,7 +175,7 @@ class Corpus(CorpusUpkeep, CorpusOverlaps):
             beside = beside_of(wanted.dedup)
             run = self._begin(Stage.CLEAN, wanted, RULES, inputs, settings, redo=redo, stated=beside.stated())
             if run.done:
-                return _nothing(run)
+                return nothing_to_do(run)
             manifest = make_clean(
                 run,
                 self.path,
@@ -293,7 +186,7 @@ class Corpus(CorpusUpkeep, CorpusOverlaps):
                 sets=beside.sets,
                 articles=beside.articles,
             )
-            return _made(manifest)
+            return report_made(manifest)
 
     def tokenize(
         self,
@@ -324,7 +217,7 @@ class Corpus(CorpusUpkeep, CorpusOverlaps):
             said = {"tokenizer": stated(wanted.tokenize, None if redo else stage_manifest(self.path, Stage.SHARDS))}
             run = self._begin(Stage.SHARDS, wanted, RULES, inputs, settings, redo=redo or retrain, stated=said)
             if run.done:
-                return _nothing(run)
+                return nothing_to_do(run)
             manifest = make_shards(
                 run,
                 self.path,
@@ -335,7 +228,7 @@ class Corpus(CorpusUpkeep, CorpusOverlaps):
                 accept_loss=accept_loss,
                 retrain=retrain,
             )
-            return _made(manifest)
+            return report_made(manifest)
 
     def build(
         self,
@@ -389,29 +282,6 @@ class Corpus(CorpusUpkeep, CorpusOverlaps):
             self.dedup(**piped, **given.get("dedup", {})),
             self.tokenize(**piped, **given.get("tokenize", {})),
         ]
-
-    @contextmanager
-    def _extracting_early(
-        self, given: Mapping[str, object], workers: int | None, engine: Mapping[str, object] | None
-    ) -> Iterator[Path | None]:
-        """Extract the crawl's finished segments on this machine while inside; where the crawl is to list them."""
-        settings = self.settings.with_values("engine", engine or {}, where="webtext build")
-        if settings.engine.name != "local":
-            yield None
-            return
-        with needs("crawl"):
-            from webtext.crawler.text.early_process import extracting_early
-            from webtext.crawler.text.rules import RULES
-            from webtext.pipelines.engines import cores
-        wanted = settings.with_values("extract", given, where="webtext build").extract
-        roll_forward(self.path, Stage.DOCUMENTS)
-        links = self._files(self._finished(Stage.LINKS), "links/part-")
-        sealed = self.path / WORK / Stage.PAGES / "sealed"
-        with extracting_early(
-            lambda: open_work(self.path, Stage.DOCUMENTS, shaping(wanted), RULES),
-            self.path / Stage.PAGES, sealed, links, wanted, workers or cores(),
-        ):  # fmt: skip
-            yield sealed
 
     def _check_early(
         self, given: Mapping[str, Mapping[str, Any]], replay: Paths, engine: Mapping[str, object] | None
@@ -498,29 +368,3 @@ def robots(
         values = {} if contact is None else {"contact": contact}
         crawl = settings.with_values("crawl", values, where="webtext robots").crawl
         return look_at(url, crawl, None if folder is None else folder.path, file=file, allow_loopback=_little_web)
-
-
-def _worth(workers: int | None, links: int) -> int:
-    """How many crawl processes so many links are worth: one takes some hundred links a second."""
-    return max(1, min(workers or 1, links // LINKS_A_PROCESS))
-
-
-def _made(manifest: Manifest) -> StageReport:
-    report = StageReport.of(manifest, made=True)
-    dropped = ", ".join(f"{count:,} {name}" for name, count in sorted(report.outcomes.items(), key=_most_first))
-    say(
-        f"{report.stage}: {report.rows_in:,} in, {report.rows_out:,} out"
-        + (f" ({dropped})" if dropped else "")
-        + f", {report.seconds:.1f} s"
-    )
-    return report
-
-
-def _most_first(entry: tuple[str, int]) -> tuple[int, str]:
-    return -entry[1], entry[0]
-
-
-def _nothing(run: StageRun) -> StageReport:
-    assert run.previous is not None
-    say(f"{run.stage}: already done, nothing to do ({run.previous.rows_out:,} rows)")
-    return StageReport.of(run.previous, made=False)

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from webtext.corpus.manifests import Manifest
+from webtext.corpus.progress import say
+from webtext.corpus.stages import StageRun
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,29 @@ class Status:
 
     def __str__(self) -> str:
         return "\n".join(_lines(self))
+
+
+def report_made(manifest: Manifest) -> StageReport:
+    """Say that a stage was made, and what came of it."""
+    report = StageReport.of(manifest, made=True)
+    dropped = ", ".join(f"{count:,} {name}" for name, count in sorted(report.outcomes.items(), key=_most_first))
+    say(
+        f"{report.stage}: {report.rows_in:,} in, {report.rows_out:,} out"
+        + (f" ({dropped})" if dropped else "")
+        + f", {report.seconds:.1f} s"
+    )
+    return report
+
+
+def _most_first(entry: tuple[str, int]) -> tuple[int, str]:
+    return -entry[1], entry[0]
+
+
+def nothing_to_do(run: StageRun) -> StageReport:
+    """Say that a stage was there already."""
+    assert run.previous is not None
+    say(f"{run.stage}: already done, nothing to do ({run.previous.rows_out:,} rows)")
+    return StageReport.of(run.previous, made=False)
 
 
 def shards_of(manifest: Manifest | None) -> str | None:

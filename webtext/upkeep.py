@@ -19,6 +19,7 @@ from webtext.corpus.stages import StageRun, roll_forward, stage_manifest
 from webtext.corpus.tombstones import Tombstones, pending
 from webtext.extras import needs
 from webtext.inspection import CorpusInspection
+from webtext.reports import nothing_to_do, report_made
 
 if TYPE_CHECKING:
     from webtext.api import Corpus
@@ -52,7 +53,6 @@ class CorpusUpkeep(CorpusInspection):
             redo: read the files again, which must be all of them.
             settings: of the section [imports]: text_column, id_column, url_column, apply_rules.
         """
-        from webtext.api import _made, _nothing
 
         with (
             self._writing("import", settings, Stage.DOCUMENTS, engine=engine, section="imports") as wanted,
@@ -97,10 +97,11 @@ class CorpusUpkeep(CorpusInspection):
             if "apply_rules" in settings:
                 store_values(self.path / CONFIG_NAME, "imports", {"apply_rules": wanted.imports.apply_rules})
             if run.done:
-                return _nothing(run)
+                return nothing_to_do(run)
             reading = Reading(wanted.imports, wanted.extract, wanted.crawl, self.path)
             on = choose_engine(wanted.engine, workers or min(IMPORT_WORKERS, cores()), self.path)
-            return _made(make_imported(run, self.path, found, reading, engine=on, accept_loss=accept_loss, redo=redo))
+            made = make_imported(run, self.path, found, reading, engine=on, accept_loss=accept_loss, redo=redo)
+            return report_made(made)
 
     def forget(
         self,
