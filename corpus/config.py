@@ -67,8 +67,8 @@ class LinksSettings:
 
 SOURCES = ("live", "commoncrawl", "wayback")
 
-# Known to collect for training; not those that fetch a page because a person asked for it, nor search engines. Operators
-# change their names: compare the list with their own pages, `crawl.ai_agents` takes another.
+# Known to collect for training; not those that fetch a page because a person asked for it, nor search engines.
+# Operators change their names: compare the list with their own pages; `crawl.ai_agents` takes another.
 AI_AGENTS = (
     "AI2Bot", "Amazonbot", "anthropic-ai", "Applebot-Extended", "Bytespider", "CCBot", "ClaudeBot", "cohere-ai",
     "cohere-training-data-crawler", "Diffbot", "FacebookBot", "Google-Extended", "GPTBot", "ImagesiftBot",
