@@ -209,4 +209,4 @@ def test_what_is_no_recipe_is_refused(walk: Walk, recipe: Path, tmp_path: Path) 
     with pytest.raises(UsageError, match="sources or a recipe, not both"):
         Corpus(tmp_path / "a").build(walk.web.dump, recipe=recipe)
     with pytest.raises(UsageError, match="has links already"):
-        Corpus(shutil.copytree(walk.after["links"], tmp_path / "b")).build(recipe=recipe)
+        Corpus(shutil.copytree(walk.after["links"], tmp_path / "b")).build(recipe=recipe, replay=[walk.web.warc])
