@@ -127,8 +127,9 @@ class Corpus(CorpusCrawls, CorpusUpkeep, CorpusOverlaps):
             from webtext.pipelines.engines import choose_engine
             from webtext.pipelines.extract import make_documents
 
-            links = self._finished(Stage.LINKS)
-            files = self._files(links, "links/part-")
+            if stage_manifest(self.path, Stage.LINKS) is None:
+                raise self._unfinished(Stage.PAGES)
+            files = self._files(self._finished(Stage.LINKS), "links/part-")
             go_on_releasing(self.path, files, self._stop)
             pages = self._finished(Stage.PAGES)
             passing = wanted.crawl.keep_pages == "until-extracted"
@@ -256,16 +257,19 @@ class Corpus(CorpusCrawls, CorpusUpkeep, CorpusOverlaps):
         for section in given:
             if section not in SECTIONS.values():
                 raise UsageError(f"build has no section {section!r}", hint=f"one of {', '.join(SECTIONS.values())}")
-        self._check_early(given, replay, engine)
+        if sources and recipe is not None:
+            raise UsageError("build takes sources or a recipe, not both")
         if recipe is not None:
-            if sources:
-                raise UsageError("build takes sources or a recipe, not both")
             with needs("crawl"):
-                from webtext.recipes import compare, take_recipe
+                from webtext.recipes import compare, read_recipe, take_recipe
+            read_recipe(Path(recipe))
+        imported = is_imported(stage_manifest(self.path, Stage.DOCUMENTS)) and not sources
+        self._check_early(given, replay, engine, crawls=not imported)
+        if recipe is not None:
             sources = (take_recipe(self, Path(recipe)),)
         common: dict[str, Any] = {"accept_loss": accept_loss}
         piped: dict[str, Any] = {**common, "workers": workers, "engine": engine}
-        if is_imported(stage_manifest(self.path, Stage.DOCUMENTS)) and not sources:
+        if imported:
             made = []  # what was imported is not crawled
         else:
             made = [self.links(*sources, preset=preset, **piped, **given.get("links", {}))]
@@ -284,7 +288,12 @@ class Corpus(CorpusCrawls, CorpusUpkeep, CorpusOverlaps):
         ]
 
     def _check_early(
-        self, given: Mapping[str, Mapping[str, Any]], replay: Paths, engine: Mapping[str, object] | None
+        self,
+        given: Mapping[str, Mapping[str, Any]],
+        replay: Paths,
+        engine: Mapping[str, object] | None,
+        *,
+        crawls: bool,
     ) -> None:
         """Find at once what a later stage would refuse only after hours."""
         settings = self.settings.with_values("engine", engine or {}, where="webtext build")
@@ -296,7 +305,7 @@ class Corpus(CorpusCrawls, CorpusUpkeep, CorpusOverlaps):
         with needs("tokenize"):
             from webtext.pipelines.engines import choose_engine
             from webtext.tokenize.choosing import stated
-        if not replay and stage_manifest(self.path, Stage.PAGES) is None:
+        if crawls and not replay and stage_manifest(self.path, Stage.PAGES) is None:
             with needs("crawl"):
                 from webtext.crawler.fetch.contact import check_contact
             check_contact(settings.crawl)

@@ -149,8 +149,8 @@ def _commit(ledger: Ledger, rewritten: Mapping[int, tuple[int, int]]) -> None:
             "WHERE key IN (SELECT key FROM temp.leading)",
             (str(Outcome.FORGOTTEN), LEADS_TO_FORGOTTEN),
         )
-        held = ["responses"]  # older ledgers have no captures
-        held += [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE name = 'captures'")]
+        optional = "SELECT name FROM sqlite_master WHERE name IN ('captures', 'archive_links')"  # not in older ledgers
+        held = ["responses", *(name for (name,) in db.execute(optional))]
         for table in held:
             db.execute(
                 f"DELETE FROM {table} WHERE key IN (SELECT key FROM temp.gone UNION SELECT key FROM temp.leading)"

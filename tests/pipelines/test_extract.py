@@ -299,9 +299,9 @@ def _extracted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     keys: list[int] = []
     original = extract._parts
 
-    def parts(run: StageRun, division: Any, workers: int) -> Any:
-        keys.extend(division.fresh["key"].to_pylist())
-        return original(run, division, workers)
+    def parts(run: StageRun, rows: pa.Table, workers: int) -> Any:
+        keys.extend(rows["key"].to_pylist())
+        return original(run, rows, workers)
 
     monkeypatch.setattr(extract, "_parts", parts)
     return keys

@@ -65,5 +65,5 @@ def test_an_engine_is_a_setting_like_others_and_shapes_nothing(walk: Walk, tmp_p
 def test_a_build_asks_for_its_engine_before_it_begins(walk: Walk, tmp_path: Path) -> None:
     corpus = Corpus(tmp_path / "corpus")
     with pytest.raises(UsageError, match="needs the address of a scheduler"):
-        corpus.build(walk.web.dump, engine={"name": "dask"})
+        corpus.build(walk.web.dump, replay=[walk.web.warc], engine={"name": "dask"})
     assert corpus.status().stages == ()

@@ -135,8 +135,9 @@ def test_large_datasets_are_cut_into_files_of_even_rows_between_200_and_500_mega
 
 
 @pytest.mark.kill
-@pytest.mark.parametrize("to", ["huggingface", "jsonl", "recipe"])
-@pytest.mark.parametrize("point", ["export.written:1", "files.written:2", "files.renamed:2"])
+@pytest.mark.parametrize(
+    ("to", "point"), [("huggingface", "export.written:1"), ("jsonl", "files.written:2"), ("recipe", "files.renamed:2")]
+)
 def test_killed_while_exporting_a_corpus(walk: Walk, tmp_path: Path, to: str, point: str) -> None:
     corpus = Corpus(walk.corpus)
     corpus.export(tmp_path / "whole", to=to, name="n")
@@ -209,4 +210,4 @@ def test_what_is_no_recipe_is_refused(walk: Walk, recipe: Path, tmp_path: Path) 
     with pytest.raises(UsageError, match="sources or a recipe, not both"):
         Corpus(tmp_path / "a").build(walk.web.dump, recipe=recipe)
     with pytest.raises(UsageError, match="has links already"):
-        Corpus(shutil.copytree(walk.after["links"], tmp_path / "b")).build(recipe=recipe)
+        Corpus(shutil.copytree(walk.after["links"], tmp_path / "b")).build(recipe=recipe, replay=[walk.web.warc])
