@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import resource
 import socket
 import socketserver
 import ssl
@@ -106,8 +107,8 @@ def dying(moment: Callable[[], float], *, most: int = 1_000_000) -> Iterator[lis
     """Kill crawl processes that the block starts, each at a moment of its work, until `most` are killed.
 
     Args:
-        moment: drawn for each process: seconds of its own processor time (its imports take about one). Not the wall's:
-            what is busy elsewhere must not decide where a kill falls, or whether the crawl ever gets further.
+        moment: drawn for each process: seconds of its own processor time (`children_seconds` tells what a whole one
+            takes here). Not the wall's: what is busy elsewhere must not decide where a kill falls.
 
     Yields:
         The killed ones' ids.
@@ -119,7 +120,7 @@ def dying(moment: Callable[[], float], *, most: int = 1_000_000) -> Iterator[lis
             for child in psutil.Process().children():
                 with contextlib.suppress(psutil.Error):
                     if child.pid not in drawn:
-                        if "webtext.crawler.fetch.process" not in child.cmdline():
+                        if not any(word.startswith("webtext.crawler.fetch.") for word in child.cmdline()):
                             continue
                         drawn[child.pid] = moment()
                     if child.pid in killed or len(killed) >= most:
@@ -135,6 +136,12 @@ def dying(moment: Callable[[], float], *, most: int = 1_000_000) -> Iterator[lis
     finally:
         over.set()
         killer.join()
+
+
+def children_seconds() -> float:
+    """Processor time of all processes that this one has started and that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 Answer = Callable[[socket.socket, "WildServer"], None]

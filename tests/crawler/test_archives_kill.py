@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from crawling import QUICK, WildServer, crawl, dying, outcomes_of, pages_of, says
+from crawling import QUICK, WildServer, children_seconds, crawl, dying, outcomes_of, pages_of, says
 from warcio.archiveiterator import ArchiveIterator
 from web_archives import DATA, INDEX, MACHINE, CommonCrawlServer, Visit, WaybackServer, serve
 
@@ -71,7 +71,9 @@ def test_killed_while_archives_are_asked(tmp_path: Path, monkeypatch: pytest.Mon
     wild = WildServer()
     with wild.running():
         web = Archived(wild)
+        before = children_seconds()
         whole = web.crawl(tmp_path / "whole")
+        each = (children_seconds() - before) / 2  # of a crawl and an asking of archives
         web.assert_right(tmp_path / "whole", whole)
         for fault in ("archives.appended:7", "archives.synced:1", "archives.committed:1", "archives.synced:2"):
             monkeypatch.setenv("WEBTEXT_FAULT", fault)
@@ -83,7 +85,7 @@ def test_killed_while_archives_are_asked(tmp_path: Path, monkeypatch: pytest.Mon
         assert found.identity == whole.identity
         chance = random.Random(3)
         kills = 0
-        with dying(lambda: chance.uniform(0.8, 2.0), most=5):
+        with dying(lambda: each * chance.uniform(0.4, 0.9), most=5):
             while True:
                 try:
                     found = web.crawl(tmp_path / "moments")

@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 import pytest
-from crawling import QUICK, WildServer, crawl, dying, pages_of, says, silent
+from crawling import QUICK, WildServer, children_seconds, crawl, dying, pages_of, says, silent
 from small_web import write_warc
 from warcio.archiveiterator import ArchiveIterator
 
@@ -222,10 +222,13 @@ def test_one_view_over_all_is_in_progress_json(tmp_path: Path, warc: Path, monke
 @pytest.mark.kill
 def test_killed_at_random_moments_with_several_processes(tmp_path: Path, warc: Path, whole: Manifest) -> None:
     """Workers, all of them, again and again: the crawl goes on by itself or by the next call."""
+    before = children_seconds()
+    crawl(tmp_path / "alone", URLS, replay=[warc])
+    alone = children_seconds() - before
     chance = random.Random(5)
     for number in range(3):
         corpus = tmp_path / str(number)
-        with dying(lambda: chance.uniform(0.7, 1.5), most=6) as killed:
+        with dying(lambda: alone * chance.uniform(0.3, 0.9), most=6) as killed:
             while True:
                 try:
                     found = crawl(corpus, URLS, replay=[warc], workers=chance.choice([2, 3]))
