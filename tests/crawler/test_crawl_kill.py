@@ -94,6 +94,7 @@ def test_killed_at_every_turn_of_a_fault_point(
     killed_once(tmp_path, warc, whole, fault, monkeypatch)
 
 
+@pytest.mark.kill
 def test_killed_again_and_again(tmp_path: Path, warc: Path, whole: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each time a little later, and in a segment of its own."""
     kills = 0
@@ -159,6 +160,7 @@ def test_killed_at_twenty_random_moments_over_http(tmp_path: Path) -> None:
     verify_pages(corpus, found)
 
 
+@pytest.mark.kill
 def test_killed_on_a_real_connection_each_page_is_recorded_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
