@@ -49,7 +49,7 @@ def _exported(finished: Finished) -> str:
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "dataset"
-        Corpus(finished.corpus).export(folder, to="huggingface")
+        Corpus(finished.corpus, create=False).export(folder, to="huggingface")
         for split, mine in (("train", "train"), ("validation", "val")):
             tables = [pq.read_table(path) for path in sorted(folder.glob(f"data/{split}-*.parquet"))]
             rows = [row for table in tables for row in table.select(["key", "text"]).to_pylist()]
@@ -65,7 +65,7 @@ def _recipe(finished: Finished) -> str:
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "recipe"
-        Corpus(finished.corpus).export(folder, to="recipe")
+        Corpus(finished.corpus, create=False).export(folder, to="recipe")
         table = pq.read_table(folder / "recipe.parquet")
     links = finished.manifests[Stage.LINKS].rows_out
     if table.num_rows != links or "text" in table.schema.names:

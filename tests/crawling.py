@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import resource
 import socket
 import socketserver
 import ssl
@@ -15,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pyarrow as pa
 
 from webtext.corpus.config import ArchivesSettings, CrawlSettings, shaping
@@ -98,6 +100,48 @@ def fate_of(corpus: Path, url: str) -> tuple[str, str]:
     pages = pages_of(corpus)
     url = normalise(url)
     return ("page", pages[url]["final_url"]) if url in pages else outcomes_of(corpus)[url]
+
+
+@contextlib.contextmanager
+def dying(moment: Callable[[], float], *, most: int = 1_000_000) -> Iterator[list[int]]:
+    """Kill crawl processes that the block starts, each at a moment of its work, until `most` are killed.
+
+    Args:
+        moment: drawn for each process: seconds of its own processor time (`children_seconds` tells what a whole one
+            takes here). Not the wall's: what is busy elsewhere must not decide where a kill falls.
+
+    Yields:
+        The killed ones' ids.
+    """
+    over, drawn, killed = threading.Event(), dict[int, float](), list[int]()
+
+    def kill() -> None:
+        while not over.wait(0.02):
+            for child in psutil.Process().children():
+                with contextlib.suppress(psutil.Error):
+                    if child.pid not in drawn:
+                        if not any(word.startswith("webtext.crawler.fetch.") for word in child.cmdline()):
+                            continue
+                        drawn[child.pid] = moment()
+                    if child.pid in killed or len(killed) >= most:
+                        continue
+                    if sum(child.cpu_times()[:2]) > drawn[child.pid]:
+                        killed.append(child.pid)
+                        child.kill()
+
+    killer = threading.Thread(target=kill, daemon=True)
+    killer.start()
+    try:
+        yield killed
+    finally:
+        over.set()
+        killer.join()
+
+
+def children_seconds() -> float:
+    """Processor time of all processes that this one has started and that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 Answer = Callable[[socket.socket, "WildServer"], None]

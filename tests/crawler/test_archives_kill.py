@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import random
-import threading
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
-import psutil
 import pytest
-from crawling import QUICK, WildServer, crawl, outcomes_of, pages_of, says
+from crawling import QUICK, WildServer, children_seconds, crawl, dying, outcomes_of, pages_of, says
 from warcio.archiveiterator import ArchiveIterator
 from web_archives import DATA, INDEX, MACHINE, CommonCrawlServer, Visit, WaybackServer, serve
 
@@ -73,7 +71,9 @@ def test_killed_while_archives_are_asked(tmp_path: Path, monkeypatch: pytest.Mon
     wild = WildServer()
     with wild.running():
         web = Archived(wild)
+        before = children_seconds()
         whole = web.crawl(tmp_path / "whole")
+        each = (children_seconds() - before) / 2  # of a crawl and an asking of archives
         web.assert_right(tmp_path / "whole", whole)
         for fault in ("archives.appended:7", "archives.synced:1", "archives.committed:1", "archives.synced:2"):
             monkeypatch.setenv("WEBTEXT_FAULT", fault)
@@ -85,19 +85,14 @@ def test_killed_while_archives_are_asked(tmp_path: Path, monkeypatch: pytest.Mon
         assert found.identity == whole.identity
         chance = random.Random(3)
         kills = 0
-        while True:
-            killer = threading.Timer(
-                chance.uniform(0.8, 2.5), lambda: [child.kill() for child in psutil.Process().children()]
-            )
-            killer.start()
-            try:
-                found = web.crawl(tmp_path / "moments")
-                break
-            except WebtextError:
-                kills += 1
-            finally:
-                killer.cancel()
-                killer.join()
+        with dying(lambda: each * chance.uniform(0.4, 0.9), most=5):
+            while True:
+                try:
+                    found = web.crawl(tmp_path / "moments")
+                    break
+                except WebtextError as error:
+                    assert "SIGKILL" in str(error)
+                    kills += 1
         assert kills
         web.assert_right(tmp_path / "moments", found)
         assert found.identity == whole.identity

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -281,7 +282,8 @@ def killed(corpus: Path, urls: Sequence[str], warc: Path, monkeypatch: pytest.Mo
     with Ledger.writing(corpus / "pages/ledger.sqlite") as ledger:
         total, outcomes = ledger.counts()
         assert (total, set(outcomes)) == (300, {"page"})
-        assert outcomes["page"] < 300
+        # The first commit is a full batch of 200, or what there was of it when a slow machine's interval had passed.
+        assert 0 < outcomes["page"] < 300
         assert ledger.meta("mark") is None
         ledger.set_meta("mark", "here")
 
@@ -510,16 +512,22 @@ def test_a_stop_is_heeded_before_and_after_the_crawl_process(
 
 
 def test_a_signal_to_the_process_alone_ends_the_call(tmp_path: Path) -> None:
+    """It comes with the third page, whichever that is; those after it are answered only when it has ended the call."""
     server = WildServer()
+    asked = itertools.count(1)
 
-    def signalling(connection, wild) -> None:  # type: ignore[no-untyped-def]
-        (child,) = psutil.Process().children()
-        child.send_signal(signal.SIGINT)
-        says(b"<p>late")(connection, wild)
+    def page(connection, wild) -> None:  # type: ignore[no-untyped-def]
+        number = next(asked)
+        if number == 3:
+            (child,) = [one for one in psutil.Process().children() if "webtext.crawler.fetch.process" in one.cmdline()]
+            child.send_signal(signal.SIGINT)
+        (says(b"<p>x") if number <= 3 else silent)(connection, wild)
 
     with server.running():
-        urls = [server.add(f"host{number}.test", "/", signalling if number == 3 else b"<p>x") for number in range(30)]
+        urls = [server.add(f"host{number}.test", "/", page) for number in range(30)]
+        patient = replace(QUICK, concurrency=1, timeout=600.0)
         with pytest.raises(Interrupted, match="goes on where it was"):
-            crawl(tmp_path, urls, settings=replace(QUICK, concurrency=1), allow_loopback=server.hosts())
-        server.add("host3.test", "/", b"<p>x")
+            crawl(tmp_path, urls, settings=patient, allow_loopback=server.hosts())
+        for number in range(30):
+            server.add(f"host{number}.test", "/", b"<p>x")
         assert crawl(tmp_path, urls, settings=QUICK, allow_loopback=server.hosts()).rows_out == 30

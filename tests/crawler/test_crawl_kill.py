@@ -5,15 +5,12 @@ from __future__ import annotations
 import contextlib
 import random
 import shutil
-import threading
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import psutil
 import pytest
-from crawling import QUICK, WildServer, crawl, moved, outcomes_of, pages_of
+from crawling import QUICK, WildServer, crawl, dying, moved, outcomes_of, pages_of
 from small_web import write_warc
 from warcio.archiveiterator import ArchiveIterator
 
@@ -97,6 +94,7 @@ def test_killed_at_every_turn_of_a_fault_point(
     killed_once(tmp_path, warc, whole, fault, monkeypatch)
 
 
+@pytest.mark.kill
 def test_killed_again_and_again(tmp_path: Path, warc: Path, whole: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each time a little later, and in a segment of its own."""
     kills = 0
@@ -141,7 +139,7 @@ def test_killed_at_twenty_random_moments_over_http(tmp_path: Path) -> None:
         whole = crawl(tmp_path / "whole", urls, **calls)
         corpus = tmp_path / "killed"
         while kills < 20:
-            with dying(chance):
+            with dying(lambda: chance.uniform(0.8, 2.2)):
                 try:
                     crawl(corpus, urls, **calls)
                 except WebtextError as error:
@@ -162,29 +160,7 @@ def test_killed_at_twenty_random_moments_over_http(tmp_path: Path) -> None:
     verify_pages(corpus, found)
 
 
-@contextlib.contextmanager
-def dying(chance: random.Random) -> Iterator[None]:
-    """Kills every crawl process that the block starts, at a moment of its work."""
-    over = threading.Event()
-
-    def kill() -> None:
-        while not over.wait(0.02):
-            for child in psutil.Process().children():
-                # Processor time, not the wall's: what is busy elsewhere must not decide where the kill falls.
-                with contextlib.suppress(psutil.Error):
-                    if sum(child.cpu_times()[:2]) > moment:
-                        child.kill()
-
-    moment = chance.uniform(0.8, 2.2)  # its imports take about one second
-    killer = threading.Thread(target=kill, daemon=True)
-    killer.start()
-    try:
-        yield
-    finally:
-        over.set()
-        killer.join()
-
-
+@pytest.mark.kill
 def test_killed_on_a_real_connection_each_page_is_recorded_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

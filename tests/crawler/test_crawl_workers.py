@@ -7,7 +7,6 @@ import random
 import signal
 import subprocess
 import sys
-import threading
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 
 import psutil
 import pytest
-from crawling import QUICK, WildServer, crawl, pages_of, says, silent
+from crawling import QUICK, WildServer, children_seconds, crawl, dying, pages_of, says, silent
 from small_web import write_warc
 from warcio.archiveiterator import ArchiveIterator
 
@@ -223,27 +222,18 @@ def test_one_view_over_all_is_in_progress_json(tmp_path: Path, warc: Path, monke
 @pytest.mark.kill
 def test_killed_at_random_moments_with_several_processes(tmp_path: Path, warc: Path, whole: Manifest) -> None:
     """Workers, all of them, again and again: the crawl goes on by itself or by the next call."""
+    before = children_seconds()
+    crawl(tmp_path / "alone", URLS, replay=[warc])
+    alone = children_seconds() - before
     chance = random.Random(5)
     for number in range(3):
         corpus = tmp_path / str(number)
-        over = threading.Event()
-
-        def killer(over: threading.Event = over) -> None:
-            while not over.wait(chance.uniform(0.6, 1.6)):
-                for process in psutil.Process().children():
-                    if chance.random() < 0.6:
-                        process.kill()
-
-        thread = threading.Thread(target=killer)
-        thread.start()
-        try:
-            for _ in range(20):
+        with dying(lambda: alone * chance.uniform(0.3, 0.9), most=6) as killed:
+            while True:
                 try:
                     found = crawl(corpus, URLS, replay=[warc], workers=chance.choice([2, 3]))
                     break
-                except WebtextError:
-                    continue
-        finally:
-            over.set()
-            thread.join()
+                except WebtextError as error:
+                    assert "SIGKILL" in str(error)
+        assert killed
         assert_equal(corpus, found, whole)

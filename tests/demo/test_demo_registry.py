@@ -35,7 +35,7 @@ TWICE = "http://karma.example/twice"
         (
             ends_as("http-error", "http://dead.example/404", detail="404"),
             ends_as("http-error", "http://dead.example/404", detail="500"),
-            "expected http-error (500), became http-error (status 404)",
+            "expected http-error (500), became http-error (status 404; commoncrawl: no capture; wayback: no capture)",
         ),
         (ends_as(DOCUMENT, WIRE), ends_as(DOCUMENT, "http://never-posted.example/"), "became nothing"),
         (never_asked(("karma.example", "/low/0")), never_asked(("wire.example", "/story")), "wire.example/story"),
@@ -85,7 +85,9 @@ def test_every_spelling_of_an_address_has_its_fate(small_demo: SmallDemo) -> Non
     assert (
         finished.fate("https://WWW.wire.example/story/?utm_source=x") == finished.fate(WIRE) == Fate("clean", DOCUMENT)
     )
-    assert finished.fate("http://dead.example/404") == Fate("pages", "http-error", "status 404")
+    assert finished.fate("http://dead.example/404") == Fate(
+        "pages", "http-error", "status 404; commoncrawl: no capture; wayback: no capture"
+    )
     assert finished.text(WIRE)
     assert finished.text(LOW) == ""
     assert finished.copy_of(COPY)["keeper_url"] == WIRE  # type: ignore[index]

@@ -93,7 +93,8 @@ def test_a_folder_with_something_else_is_refused(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-def test_a_demo_of_another_web_is_refused(tmp_path: Path) -> None:
+def test_a_demo_of_another_web_is_refused(tmp_path: Path, demo_web: DemoWeb, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "build_web", lambda size: demo_web)  # it comes out the same; test_demo_web shows it
     marker = tmp_path / "demo.json"
     marker.write_text('{"web": "made with other packages"}')
     with pytest.raises(WebtextError, match="of another web") as caught:
@@ -105,6 +106,7 @@ def test_a_demo_of_another_web_is_refused(tmp_path: Path) -> None:
 def test_a_demo_of_other_rules_is_refused(
     small_demo: SmallDemo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(run, "build_web", lambda size: small_demo.web)
     folder = shutil.copytree(small_demo.folder, tmp_path / "older")
     monkeypatch.setattr("webtext.dedup.rules.RULES", {"older": 1})
     with pytest.raises(WebtextError, match="clean was made with rules") as caught:
