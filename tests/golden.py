@@ -38,7 +38,10 @@ def tokens_sha256(shards: Path) -> str:
 
 def losses_on(corpus: Path, *, run: str = "golden", steps: int = STEPS, **options: Any) -> list[float]:
     """The losses of the tiny preset's first steps with seed 1, as its recipe says for 200."""
-    settings = {"preset": "tiny", "seed": 1, "decay_steps": 200, "device": "cpu", "samples": 0, "save_every": steps}
+    settings = {
+        "preset": "tiny", "seed": 1, "decay_steps": 200, "device": "cpu", "samples": 0, "save_every": steps,
+        "trial": False,
+    }  # fmt: skip
     train(corpus, run=run, steps=steps, **{**settings, **options})  # type: ignore[arg-type]
     return [line["loss"] for line in read_log(corpus / "runs" / run / "log.jsonl") if "loss" in line]
 

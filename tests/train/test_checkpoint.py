@@ -21,11 +21,15 @@ from webtext.train.checkpoint import (
     step_folder,
 )
 from webtext.train.checkpoints import checkpoint_folders, find_checkpoint, prune_checkpoints, read_latest, sweep_run
+from webtext.train.device import Numerics
 from webtext.train.log import best_step
+from webtext.train.loss import LossOfModel
 from webtext.train.model import GPTConfig, build
 from webtext.train.optimizer import load_moments, make_optimizer, read_moments
+from webtext.train.prefetch import Batch
+from webtext.train.ranks import Ranks
 from webtext.train.recipe import recipe_for
-from webtext.train.step import take_step
+from webtext.train.step import Learner, take_step
 from webtext.train.weights import load_into, to_hugging_face
 
 CONFIG = GPTConfig(vocab_size=300, context=16, layers=2, heads=2, width=16)
@@ -34,6 +38,7 @@ STATE = RunState(
     fingerprint="f" * 64, preset="tiny", recipe={"learning_rate": 1e-3}, software={"torch": "x"},
 )  # fmt: skip
 RECIPE = recipe_for("tiny")
+ALONE = Ranks(torch.device("cpu"))
 
 
 def save(run: Path, step: int = 3, seed: int = 1, tokenizer: bytes = b"{}") -> Path:
@@ -43,7 +48,7 @@ def save(run: Path, step: int = 3, seed: int = 1, tokenizer: bytes = b"{}") -> P
         config=CONFIG,
         state=replace(STATE, step=step),
         weights=lambda: to_hugging_face(dict(model.named_parameters())),
-        moments=lambda: read_moments(model, make_optimizer(model, RECIPE)),
+        moments=lambda: read_moments(model, make_optimizer(model, RECIPE), ALONE),
         tokenizer=tokenizer,
         endoftext=299,
     )
@@ -72,34 +77,38 @@ def test_what_is_saved_is_read_back(tmp_path: Path) -> None:
 
 
 def test_the_optimizer_goes_on_to_the_bit(tmp_path: Path) -> None:
-    rows = torch.randint(0, 300, (2, 17), generator=torch.Generator().manual_seed(1)).numpy()
+    rows = torch.randint(0, 300, (2, 17), generator=torch.Generator().manual_seed(1))
+    batch = Batch(0, rows[:, :-1], rows[:, 1:], None)
 
-    def steps(model: torch.nn.Module, optimizer: torch.optim.AdamW, count: int) -> None:
+    def learner_of(seed: int) -> Learner:
+        model = build(CONFIG, seed=seed)
+        numerics = Numerics(torch.device("cpu"), "float32")
+        return Learner(model, LossOfModel(model), make_optimizer(model, RECIPE), numerics, ALONE)
+
+    def steps(learner: Learner, count: int) -> None:
         for _ in range(count):
-            take_step(
-                model, optimizer, lambda offset, n: (rows[:, :-1], rows[:, 1:]), windows=2, micro_batch=2, clip=1.0
-            )  # type: ignore[arg-type]
+            take_step(learner, iter([batch]), counts=(1, 1), tokens=32, clip=1.0, judge=lambda loss, norm: None)
 
-    model = build(CONFIG, seed=1)
-    optimizer = make_optimizer(model, RECIPE)
-    steps(model, optimizer, 3)
+    learner = learner_of(seed=1)
+    steps(learner, 3)
     folder = save_checkpoint(
         tmp_path,
         config=CONFIG,
         state=STATE,
-        weights=lambda: to_hugging_face(dict(model.named_parameters())),
-        moments=lambda: read_moments(model, optimizer),
+        weights=lambda: to_hugging_face(dict(learner.model.named_parameters())),
+        moments=lambda: read_moments(learner.model, learner.optimizer, ALONE),
         tokenizer=b"{}",
         endoftext=299,
     )
     found = read_checkpoint(folder)
-    other = build(CONFIG, seed=9)
-    load_into(other, found.weights(), where=folder)
-    other_optimizer = make_optimizer(other, RECIPE)
-    load_moments(other, other_optimizer, found.moments(), updates=found.state.updates, where=folder)
-    steps(model, optimizer, 3)
-    steps(other, other_optimizer, 3)
-    for ours, theirs in zip(model.parameters(), other.parameters(), strict=True):
+    other = learner_of(seed=9)
+    load_into(other.model, found.weights(), where=folder)
+    load_moments(other.model, other.optimizer, found.moments(), updates=found.state.updates, where=folder)
+    before = [parameter.clone() for parameter in learner.model.parameters()]
+    steps(learner, 3)
+    steps(other, 3)
+    for ours, theirs, earlier in zip(learner.model.parameters(), other.model.parameters(), before, strict=True):
+        assert not torch.equal(ours, earlier)
         assert torch.equal(ours, theirs)
 
 

@@ -27,7 +27,7 @@ def test_a_hook_is_called_after_its_steps_and_the_last_and_its_numbers_are_logge
 
     def go(steps: int) -> None:
         train(corpus, preset="tiny", batch_tokens=512, steps=steps, decay_steps=5, save_every=3, samples=0,
-              device="cpu", hooks=[AfterSteps(2, count, "quiz")])  # fmt: skip
+              device="cpu", trial=False, hooks=[AfterSteps(2, count, "quiz")])  # fmt: skip
 
     go(5)
     go(5)
@@ -47,7 +47,8 @@ def test_a_hook_without_numbers_is_called_again_where_a_run_goes_on(make_corpus:
         return {}
 
     for _ in range(2):
-        train(corpus, preset="tiny", batch_tokens=512, steps=2, samples=0, device="cpu", hooks=[AfterSteps(1, silent)])
+        train(corpus, preset="tiny", batch_tokens=512, steps=2, samples=0, device="cpu", trial=False,
+              hooks=[AfterSteps(1, silent)])  # fmt: skip
     assert called == [1, 2, 2]
 
 

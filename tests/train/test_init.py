@@ -25,7 +25,9 @@ from webtext.train.trainer import TrainReport, train
 from webtext.train.weights import to_hugging_face
 
 MakeCorpus = Callable[..., Path]
-QUICK: dict[str, Any] = {"batch_tokens": 256, "save_every": 2, "eval_windows": 4, "samples": 0, "device": "cpu"}
+QUICK: dict[str, Any] = {
+    "batch_tokens": 256, "save_every": 2, "eval_windows": 4, "samples": 0, "device": "cpu", "trial": False,
+}  # fmt: skip
 
 
 def quick(corpus: Path, **options: Any) -> TrainReport:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -21,6 +22,12 @@ from webtext.train.permutation import window_at
 from webtext.train.prefetch import Prefetcher, Reading
 
 CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows of four tokens would fill thousands of batches before the first is given."""
+    monkeypatch.setattr("webtext.train.prefetch.CHUNK_TOKENS", 64)
 
 
 class _Shard:
@@ -54,10 +61,11 @@ def _plainly(windows: Windows, position: int, count: int, seed: int) -> list[lis
     micro=st.integers(1, 5),
     workers=st.integers(1, 3),
     ahead=st.integers(1, 4),
+    chunk=st.sampled_from([1, 13, 64, 400]),
     seed=st.integers(0, 2**40),
 )
 def test_ranks_workers_and_micro_batches_read_the_same_sequence(
-    position: int, step: int, steps: int, ranks: int, micro: int, workers: int, ahead: int, seed: int
+    position: int, step: int, steps: int, ranks: int, micro: int, workers: int, ahead: int, chunk: int, seed: int
 ) -> None:
     windows = _windows(33, 21, 3, 90)
     step = max(step, ranks)
@@ -65,7 +73,11 @@ def test_ranks_workers_and_micro_batches_read_the_same_sequence(
     for rank in range(ranks):
         reading = Reading(step, micro, seed, rank, ranks)
         _, mine = share(0, step, part=rank, parts=ranks)
-        with Prefetcher(windows, reading, position, device=CPU, workers=workers, ahead=ahead) as batches:
+        # Small chunks, so that what is read here takes several of them.
+        with (
+            patch("webtext.train.prefetch.CHUNK_TOKENS", chunk),
+            Prefetcher(windows, reading, position, device=CPU, workers=workers, ahead=ahead) as batches,
+        ):
             for batch in islice(batches, steps * -(-mine // micro)):
                 assert len(batch.inputs) <= micro
                 for row, tokens in enumerate(batch.inputs.tolist()):
@@ -100,6 +112,7 @@ GOLDEN = [
 ]
 
 
+@pytest.mark.usefixtures("small_chunks")
 def test_a_run_goes_on_by_its_position_alone() -> None:
     windows, reading = _windows(200, 77), Reading(6, 2, seed=3)
     with Prefetcher(windows, reading, 0, device=CPU) as batches:
@@ -174,6 +187,7 @@ def test_positions_begin_anew_with_each_document(rows: list[list[int]]) -> None:
     assert numbers.diff(dim=1).tolist() == (inputs[:, 1:] == 3).long().tolist()
 
 
+@pytest.mark.usefixtures("small_chunks")
 def test_a_batch_carries_the_mask_where_it_is_asked_for() -> None:
     windows = _windows(40)
     with Prefetcher(windows, Reading(3, 3, 1, endoftext=6), 0, device=CPU) as batches:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from training import MakeCorpus, StopAt, Whole, lines, losses, quick, same_as
 
 from webtext.corpus.errors import ChangedSettings, DamagedFile, Interrupted, WebtextError
@@ -25,6 +27,15 @@ def test_past_the_planned_steps_the_rate_stays_at_a_tenth(
     assert "the learning rate was planned for 3 steps" in capsys.readouterr().err
 
 
+@pytest.fixture(scope="module")
+def two_steps(tmp_path_factory: pytest.TempPathFactory, corpus_writer: MakeCorpus) -> Path:
+    """A corpus with a run of two steps: to be copied, not written to."""
+    corpus = corpus_writer(tmp_path_factory.mktemp("two-steps") / "corpus")
+    torch.set_num_threads(1)
+    quick(corpus, steps=2)
+    return corpus
+
+
 @pytest.mark.parametrize(
     ("changed", "name"),
     [
@@ -36,13 +47,14 @@ def test_past_the_planned_steps_the_rate_stays_at_a_tenth(
         ({"overfit_one_batch": True}, "overfit_one_batch = False, now it is True"),
     ],
 )
-def test_a_changed_setting_is_refused_by_name(make_corpus: MakeCorpus, changed: dict[str, Any], name: str) -> None:
-    corpus = make_corpus()
-    quick(corpus, steps=2)
+def test_a_changed_setting_is_refused_by_name(
+    two_steps: Path, tmp_path: Path, changed: dict[str, Any], name: str
+) -> None:
+    corpus = shutil.copytree(two_steps, tmp_path / "corpus")
     with pytest.raises(ChangedSettings, match=name):
         quick(corpus, steps=4, **changed)
     # Not asked again, it is as it was.
-    assert train(corpus, steps=3, device="cpu").step == 3
+    assert train(corpus, steps=3, device="cpu", trial=False).step == 3
     restarted = quick(
         corpus, steps=2, restart=True, **{name: value for name, value in changed.items() if name == "seed"}
     )
@@ -88,9 +100,8 @@ def test_shards_that_are_gone_are_missed_by_name(make_corpus: MakeCorpus) -> Non
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"run_version": 2}', '{"run_version": 4}'])
-def test_a_damaged_or_newer_run_is_refused(make_corpus: MakeCorpus, text: str) -> None:
-    corpus = make_corpus()
-    quick(corpus, steps=2)
+def test_a_damaged_or_newer_run_is_refused(two_steps: Path, tmp_path: Path, text: str) -> None:
+    corpus = shutil.copytree(two_steps, tmp_path / "corpus")
     (corpus / "runs" / "default" / "run.json").write_text(text)
     with pytest.raises(WebtextError, match=r"run\.json"):
         quick(corpus, steps=4)
