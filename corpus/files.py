@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -266,14 +266,17 @@ def identity_of(value: Any) -> str:
     return hashlib.sha256(canonical_json(value)).hexdigest()
 
 
-def sweep(folder: Path, *, keep: str | None = None) -> int:
+def sweep(folder: Path, *, keep: str | None = None, writers: Collection[int] | None = None) -> int:
     """Remove the unfinished files that killed processes left below `folder`; give their number.
 
     Only for the holder of the lock: elsewhere such a file may belong to a living writer. `keep` names a folder below
-    that has a lock of its own.
+    that has a lock of its own, `writers` the processes whose files these are (None: any).
     """
+    whose = ("",) if writers is None else tuple(f"{pid}-" for pid in writers)
     count = 0
     for path in sorted(folder.rglob(f".*{TEMPORARY}*")):
+        if not path.name.partition(TEMPORARY)[2].startswith(whose):
+            continue
         if path.is_file() and path.relative_to(folder).parts[0] != keep:
             path.unlink(missing_ok=True)
             count += 1

@@ -51,10 +51,12 @@ class Crew:
         """Whether every member is alive: to be asked while a pipeline runs."""
         return all(member.process.poll() is None for member in self._members)
 
-    def end(self) -> None:
-        """End the members, whatever they are at, and what they started."""
+    def end(self) -> list[int]:
+        """End the members, whatever they are at, and what they started; their process ids."""
+        ended = [member.process.pid for member in self._members]
         _end(self._members)
         self._idle.clear()
+        return ended
 
     def take(self) -> _Member:
         """An idle member; in a thread of Beam's."""

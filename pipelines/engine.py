@@ -19,6 +19,7 @@ from typing import Any, Generic, TextIO, TypeVar, cast
 
 import apache_beam as beam
 
+from webtext.corpus.files import sweep
 from webtext.corpus.progress import progress, watched
 from webtext.pipelines.failures import guarded
 from webtext.pipelines.local import Local
@@ -87,7 +88,12 @@ class Engine:
             shown = stack.enter_context(progress(self.corpus, label, total, unit))
             if made is not None:
                 stack.enter_context(watched(shown, made))
-            _run(pipeline, label, sitting)
+            try:
+                _run(pipeline, label, sitting)
+            except BaseException:
+                if self.corpus is not None and sitting.killed:
+                    sweep(self.corpus, writers=sitting.killed)
+                raise
 
 
 @dataclass(frozen=True)

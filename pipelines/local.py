@@ -51,7 +51,7 @@ class _LocalSitting(Sitting):
 
     def end(self, *, failed: bool) -> None:
         if failed:
-            self._crew.end()
+            self.killed = self._crew.end()
             _end_extractors()
 
     def explain(self, error: BaseException, label: str) -> BaseException:

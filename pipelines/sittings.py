@@ -6,6 +6,7 @@ Not for what runs on it: that is `webtext.pipelines.engine`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -15,6 +16,9 @@ from webtext.pipelines.failures import carried
 
 class Sitting(ABC):
     """One run of one pipeline on an engine."""
+
+    killed: Sequence[int] = ()
+    """Processes of this machine that were ended in the middle of their work."""
 
     @abstractmethod
     def runner(self) -> Any:

@@ -112,6 +112,14 @@ def test_a_foreign_or_broken_parquet_file_is_named(tmp_path: Path) -> None:
         read_parquet(tmp_path / "missing.parquet", OUTCOMES)
 
 
+def test_only_the_files_of_some_writers_are_swept(tmp_path: Path) -> None:
+    (tmp_path / ".a.parquet.tmp-17-0123abcd").touch()
+    (tmp_path / ".b.parquet.tmp-171-0123abcd").touch()
+    assert sweep(tmp_path, writers=[17, 5]) == 1
+    assert [path.name for path in tmp_path.iterdir()] == [".b.parquet.tmp-171-0123abcd"]
+    assert sweep(tmp_path) == 1
+
+
 def test_texts_are_no_dictionary_and_what_repeats_is_one(tmp_path: Path) -> None:
     schema = pa.schema(
         [
