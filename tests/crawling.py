@@ -18,6 +18,7 @@ from typing import Any
 
 import psutil
 import pyarrow as pa
+from children import children
 
 from webtext.corpus.config import ArchivesSettings, CrawlSettings, shaping
 from webtext.corpus.files import file_sha256, read_parquet, write_parquet
@@ -117,7 +118,7 @@ def dying(moment: Callable[[], float], *, most: int = 1_000_000) -> Iterator[lis
 
     def kill() -> None:
         while not over.wait(0.02):
-            for child in psutil.Process().children():
+            for child in children():
                 with contextlib.suppress(psutil.Error):
                     if child.pid not in drawn:
                         if not any(word.startswith("webtext.crawler.fetch.") for word in child.cmdline()):

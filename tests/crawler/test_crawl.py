@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from children import children
 from crawling import QUICK, WildServer, crawl, fate_of, outcomes_of, pages_of, says, silent
 from small_web import write_warc
 from warcio.archiveiterator import ArchiveIterator
@@ -519,7 +520,7 @@ def test_a_signal_to_the_process_alone_ends_the_call(tmp_path: Path) -> None:
     def page(connection, wild) -> None:  # type: ignore[no-untyped-def]
         number = next(asked)
         if number == 3:
-            (child,) = [one for one in psutil.Process().children() if "webtext.crawler.fetch.process" in one.cmdline()]
+            (child,) = [one for one in children() if "webtext.crawler.fetch.process" in one.cmdline()]
             child.send_signal(signal.SIGINT)
         (says(b"<p>x") if number <= 3 else silent)(connection, wild)
 

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import psutil
 import pytest
+from children import children
 from crawling import QUICK, WildServer, crawl, fate_of, moved, outcomes_of, pages_of, says
 from typer.testing import CliRunner
 
@@ -230,7 +230,7 @@ def test_no_host_sees_two_requests_closer_than_its_delay_through_kills_and_resta
                     16,
                     25,
                 ):  # before it has an answer; the first six ask for robots.txt
-                    for child in psutil.Process().children():
+                    for child in children():
                         child.kill()
             return super().get(key, default)
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 import pytest
+from children import children
 from crawling import QUICK, WildServer, children_seconds, crawl, dying, pages_of, says, silent
 from small_web import write_warc
 from warcio.archiveiterator import ArchiveIterator
@@ -131,7 +132,7 @@ def test_a_process_that_never_gets_further_ends_the_command_and_says_what_to_do(
     monkeypatch.setenv("WEBTEXT_FAULT", "crawl.claimed:1")
     with pytest.raises(WebtextError, match=r"2 times without getting further\n.*the same command goes on"):
         crawl(tmp_path, URLS, replay=[warc], workers=2)
-    assert not psutil.Process().children()
+    assert not children()
     monkeypatch.delenv("WEBTEXT_FAULT")
     assert_equal(tmp_path, crawl(tmp_path, URLS, replay=[warc], workers=2), whole)
 
@@ -161,7 +162,7 @@ def test_a_stop_reaches_all_and_the_next_call_goes_on_with_another_number(tmp_pa
         held = server.add("held.test", "/", stopping)
         with pytest.raises(Interrupted):
             crawl(tmp_path, [*urls, held], settings=QUICK, workers=3, stop=stop, allow_loopback=server.hosts())
-        assert not psutil.Process().children()
+        assert not children()
         asked = Counter(server.requests)
         found = crawl(tmp_path, [*urls, held], settings=QUICK, workers=2, allow_loopback=server.hosts())
     assert found.rows_out == 61
@@ -188,11 +189,11 @@ def test_all_processes_end_with_their_parent(tmp_path: Path, how: signal.Signals
         parent = psutil.Process(subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL).pid)
         while sum(count for name, count in server.requests.items() if name.endswith("/")) < 8:
             assert parent.status() != psutil.STATUS_ZOMBIE
-        children = parent.children()
-        assert len(children) == 2
+        processes = parent.children()
+        assert len(processes) == 2
         parent.send_signal(how)
         parent.wait(30)
-        _, alive = psutil.wait_procs(children, timeout=10)
+        _, alive = psutil.wait_procs(processes, timeout=10)
         assert not alive
         for number in range(8):
             server.add(f"host{number}.test", "/", b"<p>quick")

@@ -12,9 +12,9 @@ from functools import partial, partialmethod
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pyarrow.parquet as pq
 import pytest
+from children import children
 from crawling import WildServer, says
 from small_web import SmallWeb, article_texts, make_small_web, page
 
@@ -163,12 +163,12 @@ def test_killed_while_it_extracts_ahead_leaves_whole_parts_only(crawled: Crawled
     def kill_at_the_first_part() -> bool:
         if not made_ahead(corpus):
             return False
-        for child in psutil.Process().children(recursive=True):
+        for child in children(recursive=True):
             child.kill()
         return True
 
     ahead(corpus, crawled.lists, kill_at_the_first_part)
-    assert not psutil.Process().children()
+    assert not children()
     Corpus(corpus).extract(workers=1)
     assert manifest_of(corpus).identity == crawled.documents.identity
 
@@ -203,7 +203,8 @@ def test_build_extracts_while_it_crawls(tmp_path: Path) -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(crawling_stage, "make_pages", partial(crawling_stage.make_pages, segment_bytes=3_000))
             patch.setattr(Corpus, "crawl", partialmethod(Corpus.crawl, contact="me@example.org", **web))
-            reports = Corpus(corpus).build(tmp_path / "urls.txt", workers=1, settings={"tokenize": {"vocab_size": 300}})
+            settings = {"crawl": {"contact": "me@example.org"}, "tokenize": {"vocab_size": 300}}
+            reports = Corpus(corpus).build(tmp_path / "urls.txt", workers=1, settings=settings)
         assert seen.is_set()
         assert [report.rows_out for report in reports[:3]] == [13, 13, 13]
         plain = Corpus(tmp_path / "plain")
@@ -211,4 +212,4 @@ def test_build_extracts_while_it_crawls(tmp_path: Path) -> None:
         plain.crawl(contact="me@example.org", **web)  # type: ignore[arg-type]
         plain.extract(workers=1)
     assert manifest_of(corpus).identity == manifest_of(tmp_path / "plain").identity
-    assert not psutil.Process().children()
+    assert not children()
