@@ -48,7 +48,7 @@ def test_real_pages_end_as_expected_twice(data: Path, expected: dict[str, str], 
     for label, outcome in DECIDED_HERE.items():
         assert set(ends[label]) == {outcome}, label
     assert outcomes["http://meta.example/ssrf"] == ("private-address", "169.254.169.254 is no public address")
-    assert outcomes["http://bomb.example/gzip"] == ("too-large", "more than 10,000,000 bytes decoded")
+    assert outcomes["http://bomb.example/gzip"] == ("too-large", "more than 20,000,000 bytes decoded")
     assert outcomes["http://loop.example/a"] == ("redirect", "leads back to an address of its own chain")
 
     again = crawl(tmp_path / "two", list(expected)[::-1], replay=[warc])
