@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 JOBS ?= auto
 ROOMS := corpus crawler dedup demo pipelines tokenize train
 
-.PHONY: setup demo test slow kill types lint format clean .types
+.PHONY: setup demo test slow kill thorough types lint format clean .types
 .DEFAULT_GOAL := help
 
 help:  ## what there is to make
@@ -28,6 +28,9 @@ slow: setup  ## the slow tests: large inputs, whole commands, benchmarks in smal
 
 kill: setup  ## the kill tests: every fault point, then random moments (minutes)
 	$(BIN)/python -m pytest -q -m kill -n $(JOBS) --dist worksteal
+
+thorough: setup  ## slow and kill tests in one run, as .ci/run has them
+	$(BIN)/python -m pytest -q -m "slow or kill" -n $(JOBS) --dist worksteal
 
 .types:
 	@rm -rf .types && mkdir -p .types/webtext

@@ -223,7 +223,10 @@ def test_archives_come_first_where_a_host_has_many_links_or_an_order_of_its_own(
     web.crawl()
     assert [web.source(url) for url in many] == ["wayback"] * 3 + ["crawl"]
     assert (web.source(own), web.source(few)) == ("wayback", "crawl")
-    assert fate_of(web.folder, no) == ("robots", "disallowed by robots.txt (asked for its copy in wayback)")
+    assert fate_of(web.folder, no) == (
+        "robots",
+        "disallowed by robots.txt, line 2: Disallow: / (for *) (asked for its copy in wayback)",
+    )
     assert fate_of(web.folder, gone) == ("http-error", "status 404; wayback: no capture")
     assert not any(web.wild.requests[f"many.test/{number}"] for number in range(3))
 

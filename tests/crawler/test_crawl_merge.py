@@ -61,6 +61,8 @@ class Machines:
     def grow(self, corpus: Path) -> None:
         shutil.rmtree(corpus / "links")
         shutil.copytree(self.grown / "links", corpus / "links")
+        for path in (self.grown / "outcomes").glob("links-*"):
+            shutil.copy(path, corpus / "outcomes" / path.name)
 
 
 def fetch(path: Path, server: WildServer, **more: object) -> None:
