@@ -193,6 +193,7 @@ def test_a_conversation_on_a_terminal(shards: Path) -> None:
     until(b"prompt> ")
     os.write(leader, b" the\n")
     until(b" the\r\n the")
+    until(b" ")  # of the text: it is being written
     started.send_signal(2)
     until("…".encode())
     until(b"prompt> ")
