@@ -100,7 +100,7 @@ def export_shards(
         )
     described = {"format": to, "identity": index.identity, "tokenizer": index.tokenizer,
                  "vocab_size": index.vocab_size, "endoftext": index.endoftext}  # fmt: skip
-    files = _begun(target, described)
+    files = begun(target, described)
     made = 0
     with corpus_lock(target, "shards export"):
         sweep(target)
@@ -125,7 +125,7 @@ def _finished(path: Path, recorded: Mapping[str, Any] | None) -> bool:
     return recorded is not None and path.is_file() and file_sha256(path) == recorded["sha256"]
 
 
-def _begun(target: Path, described: dict[str, Any]) -> dict[str, Any]:
+def begun(target: Path, described: Mapping[str, Any]) -> dict[str, Any]:
     """What is recorded of the files of this export. Touches nothing in a folder that is none of ours.
 
     Raises:

@@ -11,12 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from webtext.corpus.errors import UsageError
 from webtext.corpus.faults import fault_point
-from webtext.corpus.files import TEMPORARY, file_sha256, os_errors, read_json, sweep, write_json
-from webtext.corpus.lock import LOCK_NAME, corpus_lock
-
-RECORD = "export.json"
+from webtext.corpus.files import file_sha256, sweep, write_json
+from webtext.corpus.lock import corpus_lock
+from webtext.tokenize.exporting import RECORD, begun
 
 
 class ExportFolder:
@@ -38,7 +36,7 @@ class ExportFolder:
         Raises:
             UsageError: it holds other things, or another export.
         """
-        files = _begun(path, described)
+        files = begun(path, described)
         with corpus_lock(path, "export"):
             sweep(path)
             folder = cls(path, described, files)
@@ -60,25 +58,3 @@ class ExportFolder:
 
     def _write(self) -> None:
         write_json(self.path / RECORD, {**self._described, "files": self.files})
-
-
-def _begun(path: Path, described: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    with os_errors(path):
-        path.mkdir(parents=True, exist_ok=True)
-        inside = [entry.name for entry in path.iterdir() if entry.name != LOCK_NAME and TEMPORARY not in entry.name]
-    if (path / RECORD).exists():
-        record = read_json(path / RECORD)
-        before = {name: record.get(name) for name in described} if isinstance(record, dict) else {}
-        wrong = next((name for name in described if before.get(name) != described[name]), None)
-        if wrong is not None:
-            raise UsageError(
-                f"holds another export: its {wrong} is {before.get(wrong)!r}, now it is {described[wrong]!r}",
-                where=path,
-                hint="name another folder, or remove this one",
-            )
-        return dict(record["files"])
-    if inside:
-        raise UsageError(
-            f"is not empty ({sorted(inside)[0]}) and holds no export", where=path, hint="name a new or an empty folder"
-        )
-    return {}

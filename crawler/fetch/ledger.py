@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from webtext.corpus.interrupts import Stop
 from webtext.corpus.schemas import signed_key, unsigned_key
 from webtext.crawler.fetch.archives.tables import ARCHIVE_TABLES
 from webtext.crawler.fetch.ledger_content import PAGE, PAGES
-from webtext.crawler.fetch.ledger_file import open_for_reading, open_for_writing, rest
+from webtext.crawler.fetch.ledger_file import open_for_reading, open_for_writing, rest, transaction
 from webtext.crawler.fetch.ledger_join import LedgerJoin
 from webtext.crawler.fetch.records import ResponseRecords
 
@@ -244,7 +244,7 @@ class Ledger(LedgerJoin):
             self._db.executemany(
                 "INSERT INTO responses VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
-                    _response_row(result.key, hop, placed)
+                    response_row(signed_key(result.key), hop, placed)
                     for result in results
                     for hop, placed in enumerate(result.hops)
                 ],
@@ -286,15 +286,8 @@ class Ledger(LedgerJoin):
         """The crawl is done: from now on the file's bytes stay as they are, and reading writes nothing beside it."""
         rest(self._db)
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+    def _transaction(self) -> AbstractContextManager[None]:
+        return transaction(self._db)
 
 
 def _link_row(result: Ended) -> tuple[object, ...]:
@@ -311,9 +304,10 @@ def _link_row(result: Ended) -> tuple[object, ...]:
     return result.outcome, result.detail, None, None, None, signed_key(result.key)
 
 
-def _response_row(key: int, hop: int, placed: Placed) -> tuple[object, ...]:
+def response_row(key: int, hop: int, placed: Placed) -> tuple[object, ...]:
+    """A row of the table responses, of the key as it is stored."""
     records = placed.records
     return (
-        signed_key(key), hop, records.url, records.status, records.mime, placed.segment, placed.offset,
+        key, hop, records.url, records.status, records.mime, placed.segment, placed.offset,
         len(records.response), bytes.fromhex(records.payload_sha256), int(records.fetched.timestamp()),
     )  # fmt: skip

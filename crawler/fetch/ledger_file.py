@@ -105,6 +105,18 @@ def generation(path: Path) -> int:
         return int.from_bytes(file.read(64)[60:64], "big")
 
 
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """All that is done to the ledger inside, or nothing of it."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")
+
+
 def rest(db: sqlite3.Connection) -> None:
     """Leave WAL: from now on readers write nothing beside the file, and its bytes stay as they are."""
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)")

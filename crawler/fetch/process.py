@@ -15,7 +15,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -53,14 +53,11 @@ def main(arguments: list[str]) -> int:
     try:
         return crawl(plan)
     except WebtextError as error:
-        name = "Interrupted" if isinstance(error, Interrupted) else type(error).__name__
-        _tell({"error": {"kind": name, "message": error.message, "where": error.where, "hint": error.hint}})
-        return 1
+        return tell_error(error)
 
 
 def crawl(plan: Plan) -> int:
     """Crawl in this process, which can do so once."""
-    from scrapy import signals
     from scrapy.crawler import AsyncCrawlerProcess
 
     from webtext.crawler.fetch.components import scrapy_settings
@@ -78,27 +75,20 @@ def crawl(plan: Plan) -> int:
             if sealer is not None:
                 sealer.look(segments.current)
             (crawler,) = process.crawlers
-            _tell(teller.message(crawler.spider))
+            tell(teller.message(crawler.spider))
 
-        _tell(teller.message(None))
+        tell(teller.message(None))
         process = AsyncCrawlerProcess(scrapy_settings(plan))
         # What servers do wrong (too much, too little, certificates) is told by outcomes, or is no matter of ours.
         logging.getLogger("scrapy.core.downloader").setLevel(logging.ERROR)
         process.crawl(LinkSpider, plan=plan, ledger=ledger, recorder=recorder, report=report, store=store)
         (crawler,) = process.crawlers
-        stopped = _stop_on_signals(crawler)
+        stopped = stop_on_signals(crawler, lambda spider: spider.dispatcher.stop())
 
         def code() -> int:
             return STOPPED if stopped.is_set() and recorder.done < recorder.total else 0
 
-        def closed() -> None:
-            # Everything is committed. A look-up that hangs in a thread would keep the reactor from ending.
-            if crawler.spider.failure is None:
-                timer = threading.Timer(_CLOSING_SECONDS, lambda: os._exit(code()))
-                timer.daemon = True
-                timer.start()
-
-        crawler.signals.connect(closed, signals.spider_closed)
+        end_when_closed(crawler, code)
         # What is there now stays: looking it through again and again took a twentieth of a crawl's processor time.
         gc.collect()
         gc.freeze()
@@ -173,29 +163,52 @@ def about(plan: Plan) -> dict[str, str]:
     }
 
 
-def _stop_on_signals(crawler: Any) -> threading.Event:
+def stop_on_signals(crawler: Any, stop: Callable[[Any], None]) -> threading.Event:
+    """Call `stop` with the spider, once there is one, on SIGINT or SIGTERM; the event is set as soon as one came."""
     from twisted.internet import reactor
 
     stopped = threading.Event()
 
-    def stop() -> None:
+    def begin() -> None:
         if crawler.spider is None:
-            reactor.callLater(0.1, stop)
+            reactor.callLater(0.1, begin)
         else:
-            crawler.spider.dispatcher.stop()
+            stop(crawler.spider)
 
     def handle(number: int, frame: FrameType | None) -> None:
         stopped.set()
-        reactor.callFromThread(stop)
+        reactor.callFromThread(begin)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, handle)
     return stopped
 
 
-def _tell(value: dict[str, Any]) -> None:
+def end_when_closed(crawler: Any, code: Callable[[], int]) -> None:
+    """End this process some seconds after its spider, also where a look-up hangs in a thread of the reactor's."""
+    from scrapy import signals
+
+    def closed() -> None:
+        if crawler.spider.failure is None:  # everything is committed
+            timer = threading.Timer(_CLOSING_SECONDS, lambda: os._exit(code()))
+            timer.daemon = True
+            timer.start()
+
+    # Scrapy holds receivers weakly otherwise.
+    crawler.signals.connect(closed, signals.spider_closed, weak=False)
+
+
+def tell(value: dict[str, Any]) -> None:
+    """A line for the parent."""
     sys.stdout.write(json.dumps(value) + "\n")
     sys.stdout.flush()
+
+
+def tell_error(error: WebtextError) -> int:
+    """Tell the parent what it is to raise; the exit code."""
+    name = "Interrupted" if isinstance(error, Interrupted) else type(error).__name__
+    tell({"error": {"kind": name, "message": error.message, "where": error.where, "hint": error.hint}})
+    return 1
 
 
 if __name__ == "__main__":

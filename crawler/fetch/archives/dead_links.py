@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -22,7 +21,8 @@ from webtext.corpus.outcomes import Outcome
 from webtext.corpus.schemas import signed_key, unsigned_key
 from webtext.crawler.fetch.archives.orders import ARCHIVES, LIVE, Orders, following, is_dead
 from webtext.crawler.fetch.archives.tables import ARCHIVE_TABLES
-from webtext.crawler.fetch.ledger import PAGE, Placed
+from webtext.crawler.fetch.ledger import PAGE, Placed, response_row
+from webtext.crawler.fetch.ledger_file import transaction
 from webtext.crawler.reddit.urls import host_of
 
 HELD = 3
@@ -93,7 +93,7 @@ class DeadLinks:
 
         Orders may have got further sources since a link was given up, or lost the one that was to be asked.
         """
-        with self._transaction():
+        with transaction(self._db):
             # A key under another spelling is another address: what was said of the old one does not count.
             self._db.execute(
                 "DELETE FROM archive_links WHERE url <> (SELECT url FROM links l WHERE l.key = archive_links.key)"
@@ -125,7 +125,7 @@ class DeadLinks:
                 first = following(self._orders.of(host), ())
                 if first != LIVE:
                     taken.append((key, url, host, first))
-            with self._transaction():
+            with transaction(self._db):
                 new = self._db.executemany(
                     "INSERT OR IGNORE INTO archive_links VALUES(?, ?, ?, NULL, ?, '', '', NULL, NULL)", taken
                 ).rowcount
@@ -151,7 +151,7 @@ class DeadLinks:
                 host = host_of(url)
                 tried = f"{before or ''} {LIVE}".strip()
                 taken.append((key, url, host, following(self._orders.of(host), tried.split()), tried, outcome, detail))
-            with self._transaction():
+            with transaction(self._db):
                 self._db.executemany(
                     "INSERT INTO archive_links VALUES(?, ?, ?, NULL, ?, ?, '', ?, ?) ON CONFLICT(key) DO UPDATE SET "
                     "next = excluded.next, tried = excluded.tried, outcome = excluded.outcome, "
@@ -181,7 +181,7 @@ class DeadLinks:
             places = np.flatnonzero(np.isin(keys, wanted, assume_unique=True))
             dated = table.take(pa.array(places))
             known = zip(dated["key"].to_pylist(), dated["first_posted"].to_pylist(), strict=True)
-            with self._transaction():
+            with transaction(self._db):
                 self._db.executemany(
                     "UPDATE archive_links SET posted = ? WHERE key = ?",
                     [(int(when.timestamp()), signed_key(key)) for key, when in known if when is not None],
@@ -222,7 +222,7 @@ class DeadLinks:
         Raises:
             Balance: a link was not waiting for the source that this end is of.
         """
-        with self._transaction():
+        with transaction(self._db):
             for end in ends:
                 key = signed_key(end.key)
                 waits = self._db.execute(
@@ -250,7 +250,7 @@ class DeadLinks:
             reasons: why each archive was not asked to the end.
         """
         before = self._db.total_changes
-        with self._transaction():
+        with transaction(self._db):
             for source, why in reasons.items():
                 self._db.execute(
                     f"UPDATE links SET state = 2, outcome = '{Outcome.DEFERRED}', detail = "
@@ -294,7 +294,7 @@ class DeadLinks:
         )
         self._db.executemany(
             "INSERT INTO responses VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [_response_row(key, hop, placed) for hop, placed in enumerate(end.hops)],
+            [response_row(key, hop, placed) for hop, placed in enumerate(end.hops)],
         )
         self._db.execute(
             "INSERT OR REPLACE INTO captures VALUES(?, ?, ?, ?, ?, ?)",
@@ -312,23 +312,5 @@ class DeadLinks:
                 return
             first = rows[-1][0] + 1
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
-
 
 _WANTED = "EXISTS (SELECT 1 FROM links l WHERE l.key = archive_links.key AND l.wanted = 1)"
-
-
-def _response_row(key: int, hop: int, placed: Placed) -> tuple[object, ...]:
-    records = placed.records
-    return (
-        key, hop, records.url, records.status, records.mime, placed.segment, placed.offset, len(records.response),
-        bytes.fromhex(records.payload_sha256), int(records.fetched.timestamp()),
-    )  # fmt: skip

@@ -5,19 +5,15 @@ As `webtext.crawler.fetch.process`: JSON lines with counts to the parent, a clea
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import signal
 import sys
-import threading
 from collections.abc import Mapping
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from webtext.corpus.config import ArchivesSettings
-from webtext.corpus.errors import Interrupted, WebtextError
+from webtext.corpus.errors import WebtextError
 from webtext.corpus.files import read_json
 from webtext.corpus.processes import end_with_parent
 from webtext.crawler.fetch.archives.dead_links import DeadLinks
@@ -26,10 +22,9 @@ from webtext.crawler.fetch.components import scrapy_settings
 from webtext.crawler.fetch.ledger import Ledger
 from webtext.crawler.fetch.ledger_file import LEDGER_NAME
 from webtext.crawler.fetch.plan import Plan
-from webtext.crawler.fetch.process import STOPPED, about
+from webtext.crawler.fetch.process import STOPPED, about, end_when_closed, stop_on_signals, tell, tell_error
+from webtext.crawler.fetch.sockets import seal_sockets
 from webtext.crawler.fetch.warc import Segments
-
-_CLOSING_SECONDS = 8.0
 
 
 def main(arguments: list[str]) -> int:
@@ -37,6 +32,7 @@ def main(arguments: list[str]) -> int:
     told = read_json(Path(arguments[0]))
     plan = Plan.from_json(told["plan"])
     end_with_parent(plan.parent)
+    seal_sockets(plan.allow_loopback)
     settings: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in told["archives"].items()
     }
@@ -44,14 +40,11 @@ def main(arguments: list[str]) -> int:
     try:
         return pass_over(plan, ArchivesSettings(**settings), orders, told["asked"])
     except WebtextError as error:
-        name = "Interrupted" if isinstance(error, Interrupted) else type(error).__name__
-        _tell({"error": {"kind": name, "message": error.message, "where": error.where, "hint": error.hint}})
-        return 1
+        return tell_error(error)
 
 
 def pass_over(plan: Plan, archives: ArchivesSettings, orders: Orders, asked: list[str]) -> int:
     """Ask these archives for what waits for them."""
-    from scrapy import signals
     from scrapy.crawler import AsyncCrawlerProcess
 
     from webtext.crawler.fetch.archives.spider import ArchiveSpider
@@ -61,7 +54,7 @@ def pass_over(plan: Plan, archives: ArchivesSettings, orders: Orders, asked: lis
         links = DeadLinks(ledger.database, orders)
 
         def report(waiting: Mapping[str, int]) -> None:
-            _tell({"waiting": sum(waiting.values()), "pages": crawler.spider.outcomes["page"]})
+            tell({"waiting": sum(waiting.values()), "pages": crawler.spider.outcomes["page"]})
 
         process = AsyncCrawlerProcess(_settings(plan))
         logging.getLogger("scrapy.core.downloader").setLevel(logging.ERROR)
@@ -70,17 +63,8 @@ def pass_over(plan: Plan, archives: ArchivesSettings, orders: Orders, asked: lis
             report=report,
         )  # fmt: skip
         (crawler,) = process.crawlers
-        stopped = _stop_on_signals(crawler)
-
-        def closed() -> None:
-            # Everything is committed. A look-up that hangs in a thread would keep the reactor from ending.
-            if crawler.spider.failure is None:
-                code = STOPPED if stopped.is_set() else 0
-                timer = threading.Timer(_CLOSING_SECONDS, lambda: os._exit(code))
-                timer.daemon = True
-                timer.start()
-
-        crawler.signals.connect(closed, signals.spider_closed)
+        stopped = stop_on_signals(crawler, lambda spider: spider.stop())
+        end_when_closed(crawler, lambda: STOPPED if stopped.is_set() else 0)
         process.start(install_signal_handlers=False)
         segments.close()
         failure: BaseException | None = crawler.spider.failure
@@ -95,31 +79,6 @@ def _settings(plan: Plan) -> dict[str, Any]:
     guard = {name: order for name, order in found["DOWNLOADER_MIDDLEWARES"].items() if "guard" in name}
     assert guard
     return {**found, "DOWNLOADER_MIDDLEWARES": guard, "DOWNLOAD_DELAY": 0}
-
-
-def _stop_on_signals(crawler: Any) -> threading.Event:
-    from twisted.internet import reactor
-
-    stopped = threading.Event()
-
-    def stop() -> None:
-        if crawler.spider is None:
-            reactor.callLater(0.1, stop)
-        else:
-            crawler.spider.stop()
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        stopped.set()
-        reactor.callFromThread(stop)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, handle)
-    return stopped
-
-
-def _tell(value: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(value) + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":
