@@ -124,6 +124,9 @@ def _pages(stage: StageTrace) -> Iterator[str]:
             yield f"    {answer['segment']} at {answer['offset']:,}, {answer['length']:,} bytes, {answer['record_id']}"
         else:
             yield f"    its bytes were deleted (crawl.keep_pages = until-extracted), {answer['record_id']}"
+    if consent := facts.get("consent"):
+        yield "  what was said of its use:"
+        yield from (f"    {entry['where']}: {entry['said']}" for entry in consent)
 
 
 def _documents(stage: StageTrace) -> Iterator[str]:

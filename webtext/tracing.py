@@ -189,6 +189,7 @@ class _Tracer:
         return sorted(posts, key=lambda row: (row["created"] or datetime.max.replace(tzinfo=UTC), row["id"]))
 
     def _pages(self) -> StageTrace:
+        from webtext.crawler.fetch.evidence import read_evidence
         from webtext.crawler.fetch.ledger_file import LEDGER_NAME, at_rest
         from webtext.crawler.fetch.lookup import look_up
 
@@ -210,6 +211,10 @@ class _Tracer:
         if not fetch.wanted:
             facts["no_longer_a_link"] = True
         if fetch.outcome == "page":
+            last = fetch.answers[-1]
+            if last.length:
+                said = read_evidence(ledger.with_name(last.segment), last.offset)
+                facts["consent"] = [{"where": where, "said": what} for where, what in said]
             return StageTrace(Stage.PAGES, PASSED, facts=facts)
         return StageTrace(Stage.PAGES, ENDED, fetch.outcome, fetch.detail, facts)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -128,11 +127,12 @@ def file_given(url: str, body: bytes, now: float) -> SiteFile:
 class _Given:
     """Sites' store, of files that are given; those that are not count as none."""
 
-    def __init__(self, files: Mapping[str, SiteFile]) -> None:
+    def __init__(self, files: Mapping[str, SiteFile], now: float) -> None:
         self._files = files
+        self._now = now
 
     def file(self, url: str) -> SiteFile:
-        return self._files.get(url) or SiteFile(url, math.inf, NONE)
+        return self._files.get(url) or SiteFile(url, self._now, NONE)
 
     def keep_file(self, file: SiteFile, *, now: bool = False) -> None:
         raise AssertionError("every file is given")
@@ -144,9 +144,8 @@ async def _judge(url: str, settings: CrawlSettings, files: Mapping[str, SiteFile
 
     if refused is not None:
         return refused
-    return await Sites(
-        settings, ask, store=_Given(files), clock=lambda: min((file.fetched for file in files.values()), default=0.0)
-    ).judge(url)
+    now = min((file.fetched for file in files.values()), default=0.0)
+    return await Sites(settings, ask, store=_Given(files, now), clock=lambda: now).judge(url)
 
 
 def _told(file: SiteFile | None) -> str:

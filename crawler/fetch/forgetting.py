@@ -251,8 +251,12 @@ def _rewrite(
             heed(stop)
             for raw in list(_gap(file, source, place, offset)):  # copying moves the file
                 kind = raw.fields.get("warc-type")
-                # Behind an answer stands the request for it; an answer that nothing names is of no use to anyone.
-                if kind == "warcinfo" or (kind == "request" and not goes_before and not _is_forgotten(raw, forgotten)):
+                # Behind an answer stand the request for it and its evidence; an answer that nothing names is of no use
+                # to anyone. A file of a site is evidence of further pages, too.
+                if kind == "response":
+                    goes_before = True
+                stays = kind in ("warcinfo", "resource") or not goes_before
+                if stays and not _is_forgotten(raw, forgotten):
                     _copy(file, raw.offset, raw.length, out)
             goes_before = goes
             if length and not goes:

@@ -1,23 +1,17 @@
 """When no further link may be begun: the deadline has come, or the disk runs low. Stands before the feeder.
 
-What is under way ends in its time. A low disk is waited for, up to a limit; then the crawl stops cleanly.
+What is under way ends in its time. A low disk is waited for (`room`), up to a limit; then the crawl stops cleanly.
 """
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 from typing import Protocol
 
 from webtext.corpus.errors import WebtextError
-from webtext.corpus.files import os_errors
 from webtext.crawler.fetch.ledger import Link
-from webtext.crawler.fetch.view import size
-
-LOOK_SECONDS = 1.0
-"""Between two looks at the disk: a crawl writes some MB in it."""
+from webtext.crawler.fetch.room import LOOK_SECONDS, Room
 
 
 class Source(Protocol):
@@ -33,55 +27,34 @@ class Source(Protocol):
     def wait(self) -> float | None: ...
 
 
-def free_bytes(folders: Sequence[Path]) -> int:
-    """What is free for us on the fullest of the disks that these folders lie on."""
-    found = []
-    for folder in folders:
-        with os_errors(folder):
-            found.append(os.statvfs(folder))
-    return min(entry.f_bavail * entry.f_frsize for entry in found)
-
-
 class Gate:
     """Hands out what `source` has while it may.
 
     Args:
-        free: bytes that are free now.
-        floor: below so many bytes nothing is begun; from a tenth more on the crawl goes on.
-        patience: seconds of a low disk after which the crawl stops (`failure`).
+        room: nothing is begun while the disk is low.
         deadline: seconds since 1970 from which nothing is begun; None for none.
-        clock: seconds, monotonic. `now`: seconds since 1970.
+        now: seconds since 1970.
     """
 
     def __init__(
-        self,
-        source: Source,
-        *,
-        free: Callable[[], int],
-        floor: int,
-        patience: float,
-        deadline: float | None,
-        clock: Callable[[], float] = time.monotonic,
-        now: Callable[[], float] = time.time,
+        self, source: Source, *, room: Room, deadline: float | None, now: Callable[[], float] = time.time
     ) -> None:
         self._source = source
-        self._free = free
-        self._floor = floor
-        self._patience = patience
+        self._room = room
         self._deadline = deadline
-        self._clock = clock
         self._now = now
-        self._looked = float("-inf")
-        self._low_since: float | None = None
         self.over = False
         """Whether the deadline has come before the links' end."""
-        self.failure: WebtextError | None = None
+
+    @property
+    def failure(self) -> WebtextError | None:
         """Why the crawl stops: the disk stayed low."""
+        return self._room.failure
 
     @property
     def low(self) -> bool:
         """Whether the crawl waits for room."""
-        return self._low_since is not None
+        return self._room.low
 
     @property
     def finished(self) -> bool:
@@ -110,19 +83,4 @@ class Gate:
         """See whether it is time, or the disk is low; cheap enough for every link."""
         if self._deadline is not None and self._now() >= self._deadline and not self._source.finished:
             self.over = True
-        clock = self._clock()
-        if clock - self._looked < LOOK_SECONDS or not self._floor:
-            return
-        self._looked = clock
-        free = self._free()
-        if self._low_since is None:
-            if free < self._floor:
-                self._low_since = clock
-        elif free >= self._floor * 1.1:
-            self._low_since = None
-        elif clock - self._low_since >= self._patience:
-            self.failure = WebtextError(
-                f"the disk has had less than {size(self._floor)} left for {clock - self._low_since:,.0f} s "
-                f"({size(free)} now), which the crawl keeps free",
-                hint="make room, or set crawl.min_free lower in webtext.toml; the same command goes on where it was",
-            )
+        self._room.look()

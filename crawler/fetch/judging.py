@@ -39,6 +39,9 @@ class Verdict:
     detail: str
 
 
+GIVEN_UP = Verdict(Outcome.UNREACHABLE, "the host kept failing, also after it was left alone for a while")
+
+
 class Refused(Exception):
     """Raised by a component where a request must not be made; carries the verdict to the link it was made for."""
 

@@ -6,8 +6,10 @@ from collections import Counter
 from dataclasses import dataclass
 
 from webtext.corpus.faults import fault_point
-from webtext.crawler.fetch.ledger import PAGE, Ended, Ledger, Placed
+from webtext.crawler.fetch.appending import PageAppender
+from webtext.crawler.fetch.ledger import PAGE, Ended, Ledger
 from webtext.crawler.fetch.records import ResponseRecords
+from webtext.crawler.fetch.site_store import SiteFile
 from webtext.crawler.fetch.warc import Segments
 
 BATCH = 200
@@ -23,6 +25,8 @@ class Result:
     detail: str = ""
     final_key: int = 0
     hops: tuple[ResponseRecords, ...] = ()
+    site_files: tuple[SiteFile, ...] = ()
+    """Those that its evidence speaks of."""
 
 
 class Recorder:
@@ -31,6 +35,7 @@ class Recorder:
     def __init__(self, ledger: Ledger, segments: Segments) -> None:
         self._ledger = ledger
         self._segments = segments
+        self._appender = PageAppender(segments)
         self._batch: list[Ended] = []
         self.total, self.outcomes = ledger.counts()
 
@@ -41,13 +46,10 @@ class Recorder:
 
     def add(self, result: Result) -> None:
         """Append a result; final after the next flush, which is here when the batch is full."""
-        placed = []
-        for records in result.hops:
-            members = (records.response, records.request, records.metadata)
-            placed.append(Placed(records, *self._segments.append(*(part for part in members if part is not None))))
+        placed = self._appender.append(result.key, result.hops, result.site_files)
         if result.outcome == PAGE:
             fault_point("crawl.appended")
-        self._batch.append(Ended(result.key, result.outcome, result.detail, result.final_key, tuple(placed)))
+        self._batch.append(Ended(result.key, result.outcome, result.detail, result.final_key, placed))
         if len(self._batch) >= BATCH:
             self.flush()
 

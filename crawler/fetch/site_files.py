@@ -20,7 +20,8 @@ NONE = "none"
 
 _REDIRECTS = 5  # RFC 9309, section 2.3.1.2
 MAX_DECODED = 10_000_000
-_HELD_BYTES = 2 * PARSED_BYTES  # in UTF-16 a character has two bytes
+HELD_BYTES = 2 * PARSED_BYTES
+"""Of a file as it is kept: in UTF-16 a character has two bytes."""
 
 
 Ask = Callable[[str], Awaitable[StoredResponse | Verdict]]
@@ -42,23 +43,25 @@ async def load_file(url: str, ask: Ask, now: float) -> SiteFile:
             return file_of(url, answer, now)
         target = next_address(answer, seen, _REDIRECTS)
         if isinstance(target, Verdict):
-            return SiteFile(url, now, NONE, target.detail)  # "unavailable", section 2.3.1.2
+            when = answer.fetched.timestamp()
+            return SiteFile(url, now, NONE, target.detail, answered=when)  # "unavailable", section 2.3.1.2
         seen.append(target)
 
 
 def file_of(url: str, answer: StoredResponse, now: float) -> SiteFile:
     """What an answer that is no redirect says of the file `url`."""
     name = url.rpartition("/")[2]
+    when = answer.fetched.timestamp()
     if answer.status >= 500 or answer.status == 429:
-        return SiteFile(url, now, Outcome.ROBOTS, f"{name} has status {answer.status}")
+        return SiteFile(url, now, Outcome.ROBOTS, f"{name} has status {answer.status}", answered=when)
     if not 200 <= answer.status < 300:
-        return SiteFile(url, now, NONE, f"status {answer.status}")  # section 2.3.1.3
+        return SiteFile(url, now, NONE, f"status {answer.status}", answered=when)  # section 2.3.1.3
     try:
         # What a limit cuts off is not read anyway; a bomb is no reason to take the file for unreachable.
         text = decode_body(answer.headers, answer.body, MAX_DECODED)
     except UndecodableBody:
-        return SiteFile(url, now, Outcome.ROBOTS, f"{name} does not decode")
-    return SiteFile(url, now, body=text[:_HELD_BYTES])
+        return SiteFile(url, now, Outcome.ROBOTS, f"{name} does not decode", answered=when)
+    return SiteFile(url, now, body=text[:HELD_BYTES], answered=when)
 
 
 def _failed(url: str, now: float, verdict: Verdict, *, redirected: bool) -> SiteFile:

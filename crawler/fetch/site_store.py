@@ -45,6 +45,14 @@ class SiteFile:
     outcome: str = ""
     detail: str = ""
     body: bytes = b""
+    answered: float | None = None
+    """Seconds since 1970 at which the answer is said to have come: in a replay, when it was recorded. Not kept in the
+    cache, which a replay has none of."""
+
+    @property
+    def moment(self) -> float:
+        """Seconds since 1970: of when it speaks."""
+        return self.fetched if self.answered is None else self.answered
 
 
 @dataclass(frozen=True)

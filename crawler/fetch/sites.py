@@ -8,7 +8,6 @@ a page of the origin is wanted. Plain asyncio, no Scrapy: who asks is a paramete
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
@@ -19,6 +18,7 @@ from webtext.corpus.config import CrawlSettings
 from webtext.corpus.outcomes import Outcome
 from webtext.crawler.fetch.ai_txt import AI_TXT, ai_txt_decision, parse_ai_txt
 from webtext.crawler.fetch.consent import product_token
+from webtext.crawler.fetch.evidence import said_of
 from webtext.crawler.fetch.judging import Verdict
 from webtext.crawler.fetch.printable import printable
 from webtext.crawler.fetch.robots_rules import Decision, Group, RobotsRules, decide_for_any, parse_robots
@@ -37,7 +37,7 @@ FAILED_SECONDS = 600.0
 
 _CACHE_BYTES = 64_000_000  # rules take 1.6-31 kB a host (measured): some ten thousand hosts
 _ENTRY_BYTES = 2_000
-_PARSED_FACTOR = 8  # memory of parsed rules to bytes of text
+_PARSED_FACTOR = 9  # memory of parsed rules (8) and their text to bytes of text
 
 Rules: TypeAlias = "RobotsRules | Verdict"
 
@@ -54,11 +54,12 @@ class Files(Protocol):
 
 @dataclass(frozen=True)
 class Permission:
-    """A page may be asked for; what was said about it, as evidence, and the seconds between two requests that the host
-    asks for."""
+    """A page may be asked for; what was said about it, as evidence, in which files of the site, and the seconds between
+    two requests that the host asks for."""
 
     evidence: tuple[tuple[str, str], ...]
     delay: float = 0.0
+    files: tuple[SiteFile, ...] = ()
 
 
 @dataclass
@@ -67,10 +68,14 @@ class _Site:
     weight: int
     rules: Rules
     group: Group | None
-    status: str
+    robots_said: str
     ai: RobotsRules | None = None
+    ai_said: str = ""
     tdm: tuple[TdmRule, ...] | None = None
+    tdm_said: str = ""
     consent_known: bool = False
+    files: tuple[SiteFile, ...] = ()
+    """Those that there are."""
 
 
 class Sites:
@@ -126,19 +131,24 @@ class Sites:
             found = self._by_robots(site, url)
             if isinstance(found, Verdict):
                 return found
-            evidence.append(("robots.txt", f"{site.status}; {printable(found.why)}"))
+            evidence.append(("robots.txt", f"{site.robots_said}; {printable(found.why)}"))
         await self._consent(site, url)
         if site.tdm is not None:
             reservation = tdmrep_reservation(site.tdm, url)
             if reservation is not None and reservation.reserved:
                 return Verdict(Outcome.OPT_OUT, f"{printable(reservation.why)} in tdmrep.json")
-            evidence.append(("tdmrep.json", "no rule fits" if reservation is None else reservation.why))
+            said = "no rule fits" if reservation is None else printable(reservation.why)
+            evidence.append(("tdmrep.json", f"{site.tdm_said}; {said}"))
+        elif site.tdm_said:
+            evidence.append(("tdmrep.json", site.tdm_said))
         if site.ai is not None:
             decision = ai_txt_decision(site.ai, url, self._agent)
             if decision is not None and decision.rule is not None:
                 return Verdict(Outcome.OPT_OUT, f"ai.txt, line {decision.rule.line}: {decision.rule}")
-            evidence.append(("ai.txt", "no rule keeps it out" if site.ai.agents else "none"))
-        return Permission(tuple(evidence), 0.0 if site.group is None else site.group.delay)
+            evidence.append(("ai.txt", f"{site.ai_said}; no rule keeps it out"))
+        elif site.ai_said:
+            evidence.append(("ai.txt", site.ai_said))
+        return Permission(tuple(evidence), 0.0 if site.group is None else site.group.delay, site.files)
 
     def _by_robots(self, site: _Site, url: str) -> Decision | Verdict:
         assert isinstance(site.rules, RobotsRules)
@@ -190,7 +200,8 @@ class Sites:
             file = SiteFile(f"{origin}{ROBOTS_TXT}", self._clock(), NONE)
             rules, group = parse_robots(b""), None
         held = SECONDS if file.outcome in ("", NONE) else FAILED_SECONDS
-        site = _Site(file.fetched + held, _ENTRY_BYTES + _PARSED_FACTOR * len(file.body), rules, group, _status(file))
+        weight = _ENTRY_BYTES + _PARSED_FACTOR * len(file.body)
+        site = _Site(file.fetched + held, weight, rules, group, said_of(file), files=_there(file))
         if group is not None and group.delay and self._learned is not None:
             self._learned(host_of(origin), min(group.delay, self._settings.max_crawl_delay))
         self._weight -= self._sites.pop(origin).weight if origin in self._sites else 0
@@ -200,23 +211,25 @@ class Sites:
 
     async def _load_consent(self, site: _Site, origin: str) -> _Site:
         if self._settings.tdm:
-            text = await self._text(site, f"{origin}{TDMREP}")
-            site.tdm = parse_tdmrep(text)
+            text, site.tdm_said = await self._text(site, f"{origin}{TDMREP}")
+            site.tdm = None if text is None else parse_tdmrep(text)
         if self._settings.ai_txt:
-            text = await self._text(site, f"{origin}{AI_TXT}")
-            site.ai = parse_ai_txt(text)
+            text, site.ai_said = await self._text(site, f"{origin}{AI_TXT}")
+            site.ai = None if text is None else parse_ai_txt(text)
         site.consent_known = True
         return site
 
-    async def _text(self, site: _Site, url: str) -> bytes:
-        """A consent file; nothing where there is none, it cannot be had, or robots.txt keeps us from it."""
+    async def _text(self, site: _Site, url: str) -> tuple[bytes | None, str]:
+        """A consent file, and what came of it; None where there is none, it cannot be had, or robots.txt keeps us from
+        it."""
         if not self._may_read(site, url):
-            return b""
+            return None, "not asked for, as robots.txt wants"
         file = await self._file(url)
+        site.files += _there(file)
         if self._sites.get(origin_of(url)) is site:
             site.weight += _PARSED_FACTOR * len(file.body)
             self._grow(_PARSED_FACTOR * len(file.body))
-        return file.body
+        return None if file.outcome else file.body, said_of(file)
 
     def _may_read(self, site: _Site, url: str) -> bool:
         rules = site.rules
@@ -256,7 +269,6 @@ def origin_of(url: str) -> str:
     return f"{scheme}://{rest.partition('/')[0]}"
 
 
-def _status(file: SiteFile) -> str:
-    if file.outcome == "":
-        return f"sha256 {hashlib.sha256(file.body).hexdigest()}"
-    return file.detail or "none"
+def _there(file: SiteFile) -> tuple[SiteFile, ...]:
+    """The file, where the site has it."""
+    return () if file.outcome else (file,)

@@ -25,10 +25,11 @@ from webtext.crawler.fetch.dispatcher import Dispatcher
 from webtext.crawler.fetch.evidence import with_evidence
 from webtext.crawler.fetch.feeder import Feeder
 from webtext.crawler.fetch.forgetting import LEADS_TO_FORGOTTEN
-from webtext.crawler.fetch.gate import Gate, free_bytes
+from webtext.crawler.fetch.gate import Gate
 from webtext.crawler.fetch.handler import ENOUGH, SENT
 from webtext.crawler.fetch.hosts import Hosts
 from webtext.crawler.fetch.judging import (
+    GIVEN_UP,
     REDIRECTS,
     Refused,
     Verdict,
@@ -42,13 +43,12 @@ from webtext.crawler.fetch.plan import Plan
 from webtext.crawler.fetch.recorder import Recorder, Result
 from webtext.crawler.fetch.records import MAX_HEAD, StoredResponse, http_head, request_bytes, response_records
 from webtext.crawler.fetch.replay import STORED
+from webtext.crawler.fetch.room import Room
 from webtext.crawler.fetch.site_store import SiteStore
 from webtext.crawler.fetch.sites import ROBOTS, Sites
 from webtext.crawler.fetch.wire import BrokenAnswer
 from webtext.crawler.forgotten import Forgotten
 from webtext.crawler.reddit.urls import host_of, key_of_normalised
-
-GIVEN_UP = Verdict(Outcome.UNREACHABLE, "the host kept failing, also after it was left alone for a while")
 
 RETRIED = frozenset({Outcome.UNREACHABLE, Outcome.TIMEOUT})
 """Failures that may pass: these are tried again."""
@@ -88,15 +88,7 @@ class LinkSpider(scrapy.Spider):  # type: ignore[misc]
             one_a_host=not self._replayed,
             clock=time.monotonic,
         )
-        # The ledger may lie on another disk than the pages.
-        disks = [plan.pages, ledger.path.resolve().parent]
-        self.gate = Gate(
-            feeder,
-            free=lambda: free_bytes(disks),
-            floor=plan.settings.min_free,
-            patience=plan.settings.disk_patience,
-            deadline=plan.deadline,
-        )
+        self.gate = Gate(feeder, room=Room.of(plan.pages, ledger.path, plan.settings), deadline=plan.deadline)
         concurrency = REPLAY_CONCURRENCY if self._replayed else plan.settings.concurrency
         self.dispatcher = Dispatcher(self.gate, recorder, self.follow, concurrency=concurrency, report=report)
         self._turns = None if self._replayed else HostTurns(self._delays, rest=self.dispatcher.rest)
@@ -145,7 +137,9 @@ class LinkSpider(scrapy.Spider):  # type: ignore[misc]
             url = target
         records = [response_records(link.key, hop, stored, asked) for hop, (stored, asked) in enumerate(hops)]
         records[-1] = with_evidence(records[-1], link.key, len(hops) - 1, [*permission.evidence, *said])
-        return Result(link.key, PAGE, final_key=key_of_normalised(url), hops=tuple(records))
+        return Result(
+            link.key, PAGE, final_key=key_of_normalised(url), hops=tuple(records), site_files=permission.files
+        )
 
     async def ask_site(self, url: str) -> StoredResponse | Verdict:
         """The answer for a site's own file."""

@@ -21,6 +21,8 @@ from webtext.crawler.fetch.ledger import PAGE
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
+LOW = "the disk is low: waiting for room"
+
 _DRAW_SECONDS = 0.25  # between two changes of the panel
 _OUTCOMES = 6  # named in a line; the others are counted together
 
@@ -98,7 +100,7 @@ class CrawlView:
         """What else there is to say."""
         parts = [] if self._workers == 1 else [f"{self._workers} processes"]
         if any(low for _, low in self._told.values()):
-            parts.append("the disk is low: waiting for room")
+            parts.append(LOW)
         return ", ".join(parts)
 
     def _write(self, picture: CrawlFigures) -> None:

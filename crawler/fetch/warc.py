@@ -99,13 +99,16 @@ class Segments:
         """Bytes of all segments together."""
         return sum(self._lengths.values())
 
-    def append(self, *members: bytes) -> tuple[int, int]:
+    def append(self, *members: bytes, beside: bool = False) -> tuple[int, int]:
         """Append records to the current segment; the number of the segment and the offset of the first.
 
         They are safe only after `sync`.
+
+        Args:
+            beside: they belong to what was appended last: the segment is not changed, however long it is.
         """
         with os_errors(self._folder):
-            if self._file is None or self._lengths[self._number] >= self._limit:
+            if self._file is None or (self._lengths[self._number] >= self._limit and not beside):
                 self._open()
             file = self._file
             assert file is not None

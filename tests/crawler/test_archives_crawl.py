@@ -199,7 +199,7 @@ def test_links_that_waited_for_an_archive_go_on_where_they_were(web: Web) -> Non
     assert web.crawl(max_requests=1).outcomes == {"deferred": 2}
     assert outcomes_of(web.folder)[normalise(first)] == (
         "deferred",
-        "waits for wayback: its 1 requests of this run are made (live: http-error, status 404)",
+        "waits for wayback: its one request of this run is made (live: http-error, status 404)",
     )
     web.machine = WaybackServer((Visit(second, "20130502000000", old("second")),))
     manifest = web.crawl()

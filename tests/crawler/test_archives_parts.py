@@ -24,7 +24,7 @@ from webtext.crawler.fetch.archives import commoncrawl, local_index, wayback
 from webtext.crawler.fetch.archives.asking import CommonCrawl
 from webtext.crawler.fetch.archives.captures import Capture, Place, days_apart, nearest, parse_timestamp
 from webtext.crawler.fetch.archives.commoncrawl import Collection, NotUnderstood
-from webtext.crawler.fetch.archives.dead_links import DeadLink
+from webtext.crawler.fetch.archives.ends import DeadLink
 from webtext.crawler.fetch.archives.orders import Orders, following, is_dead
 from webtext.crawler.fetch.archives.pace import Pace, PutAside, Spent
 from webtext.crawler.fetch.cdxj import surt

@@ -23,8 +23,9 @@ from webtext.corpus.outcomes import Stage
 from webtext.corpus.stages import StageRun
 from webtext.crawler.fetch.crawl import make_pages, pages_inputs, pages_rules
 from webtext.crawler.fetch.deadline import parse_deadline
-from webtext.crawler.fetch.gate import Gate, free_bytes
+from webtext.crawler.fetch.gate import Gate
 from webtext.crawler.fetch.ledger import Link
+from webtext.crawler.fetch.room import Room, free_bytes
 
 NOW = datetime(2026, 11, 24, 18, 30, tzinfo=timezone(timedelta(hours=2)))
 
@@ -61,10 +62,8 @@ class World:
         self.free = 10_000
 
     def gate(self, source: Links, *, floor: int = 1_000, patience: float = 60, deadline: float | None = None) -> Gate:
-        return Gate(
-            source, free=lambda: self.free, floor=floor, patience=patience, deadline=deadline,
-            clock=lambda: self.seconds, now=lambda: 1e9 + self.seconds,
-        )  # fmt: skip
+        room = Room(lambda: self.free, floor=floor, patience=patience, clock=lambda: self.seconds)
+        return Gate(source, room=room, deadline=deadline, now=lambda: 1e9 + self.seconds)
 
 
 def test_a_low_disk_is_waited_for_until_there_is_room_again() -> None:
@@ -107,10 +106,8 @@ def test_a_floor_of_nothing_never_looks_at_the_disk() -> None:
 
 def test_the_disk_is_looked_at_once_a_second_not_for_every_link() -> None:
     world, looks = World(), []
-    gate = Gate(
-        Links(500), free=lambda: looks.append(1) or 10_000, floor=1, patience=1, deadline=None,  # type: ignore[func-returns-value]
-        clock=lambda: world.seconds, now=lambda: 0.0,
-    )  # fmt: skip
+    room = Room(lambda: looks.append(1) or 10_000, floor=1, patience=1, clock=lambda: world.seconds)  # type: ignore[func-returns-value]
+    gate = Gate(Links(500), room=room, deadline=None)
     for _ in range(300):
         gate.take()
         world.seconds += 0.01
@@ -244,11 +241,12 @@ def test_a_low_disk_stops_a_crawl_cleanly_and_the_next_call_goes_on(tmp_path: Pa
 
 
 def test_the_dispatcher_goes_on_by_itself_when_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    from webtext.crawler.fetch import gate as gates
+    from webtext.crawler.fetch import gate, room
     from webtext.crawler.fetch.dispatcher import Dispatcher
     from webtext.crawler.fetch.recorder import Result
 
-    monkeypatch.setattr(gates, "LOOK_SECONDS", 0.01)
+    for module in (gate, room):
+        monkeypatch.setattr(module, "LOOK_SECONDS", 0.01)
     looks = iter([10, 0, 0, 0, 10, *[10] * 1_000])
     links, ended = Links(30), []
 
@@ -263,9 +261,9 @@ def test_the_dispatcher_goes_on_by_itself_when_there_is_room(monkeypatch: pytest
         await asyncio.sleep(0.005)
         return Result(link.key, "timeout")
 
-    gate = Gate(links, free=lambda: next(looks), floor=5, patience=60, deadline=None)
+    opening = Gate(links, room=Room(lambda: next(looks), floor=5, patience=60), deadline=None)
     report: Callable[[], None] = lambda: None  # noqa: E731
-    dispatcher = Dispatcher(gate, Recording(), follow, concurrency=2, report=report)  # type: ignore[arg-type]
+    dispatcher = Dispatcher(opening, Recording(), follow, concurrency=2, report=report)  # type: ignore[arg-type]
     asyncio.run(dispatcher.run())
     assert sorted(ended) == list(range(30))
     assert next(looks) == 10  # it was low for three looks, and went on

@@ -18,6 +18,7 @@ import pytest
 from children import children
 from crawling import QUICK, WildServer, crawl, fate_of, moved, outcomes_of, pages_of, says
 from typer.testing import CliRunner
+from warcio.archiveiterator import ArchiveIterator
 
 from webtext.api import robots
 from webtext.cli import app
@@ -129,20 +130,36 @@ def test_meta_refresh_leads_nowhere(tmp_path: Path) -> None:
 
 
 def test_every_page_has_its_evidence(tmp_path: Path) -> None:
+    robots, tdmrep = b"User-agent: *\nAllow: /\nDisallow: /x\n", b'[{"location": "/", "tdm-reservation": 0}]'
     server = WildServer()
     with server.running():
-        server.add("a.test", "/robots.txt", says(b"User-agent: *\nAllow: /\nDisallow: /x\n"))
-        server.add("a.test", "/.well-known/tdmrep.json", says(b'[{"location": "/", "tdm-reservation": 0}]'))
+        server.add("a.test", "/robots.txt", says(robots))
+        server.add("a.test", "/.well-known/tdmrep.json", says(tdmrep))
+        further = server.add("a.test", "/further", PAGE)
         url = server.add("a.test", "/old", moved("/new"))
         server.add(
             "a.test", "/new", says(b"<meta name=robots content='noarchive'>" + PAGE, {"X-Robots-Tag": "otherbot: noai"})
         )
-        crawl(tmp_path, [url], settings=QUICK, allow_loopback={"a.test": "127.0.0.1"})
+        crawl(tmp_path, [url, further], settings=QUICK, allow_loopback={"a.test": "127.0.0.1"})
     row = pages_of(tmp_path)[normalise(url)]
     found = dict(read_evidence(tmp_path / "pages" / row["segment"], row["offset"]))
-    assert found.pop("robots.txt").endswith("; robots.txt, line 2: Allow: / (for *)")
+    # The files of the site lie in the segment, once, and the statements name them by digest and moment.
+    with (tmp_path / "pages" / row["segment"]).open("rb") as segment:
+        files = {
+            record.rec_headers.get_header("WARC-Target-URI").rpartition("/")[2]: (
+                record.rec_headers.get_header("WARC-Payload-Digest").replace(":", " "),
+                record.rec_headers.get_header("WARC-Date"),
+                record.raw_stream.read(),
+            )
+            for record in ArchiveIterator(segment, check_digests="raise")
+            if record.rec_type == "resource"
+        }
+    assert [(name, body) for name, (_, _, body) in files.items()] == [("robots.txt", robots), ("tdmrep.json", tdmrep)]
+    robots_said, tdmrep_said = (f"{digest}, {when}" for digest, when, _ in files.values())
+    assert found.pop("ai.txt").startswith("none (status 404), 2")
     assert found == {
-        "tdmrep.json": "tdm-reservation: 0", "ai.txt": "none", "X-Robots-Tag": "otherbot: noai",
+        "robots.txt": f"{robots_said}; robots.txt, line 2: Allow: / (for *)",
+        "tdmrep.json": f"{tdmrep_said}; tdm-reservation: 0", "X-Robots-Tag": "otherbot: noai",
         "meta robots": "noarchive",
     }  # fmt: skip
 

@@ -320,12 +320,23 @@ def test_what_was_said_is_evidence_of_the_page() -> None:
         "http://a.example/robots.txt": text, "http://a.example/.well-known/tdmrep.json": rules,
     }  # fmt: skip
     (found,) = Server(answers, FULL).judged("http://a.example/x")
-    digest = hashlib.sha256(text).hexdigest()
-    assert found == Permission((
-        ("robots.txt", f"sha256 {digest}; no rule of robots.txt for * fits"),
-        ("tdmrep.json", "tdm-reservation: 0"),
-        ("ai.txt", "none"),
-    ))  # fmt: skip
+    assert isinstance(found, Permission)
+    first, second = (hashlib.sha256(body).hexdigest() for body in (text, rules))
+    assert found.evidence == (
+        ("robots.txt", f"sha256 {first}, 2025-01-01T00:00:00Z; no rule of robots.txt for * fits"),
+        ("tdmrep.json", f"sha256 {second}, 2025-01-01T00:00:00Z; tdm-reservation: 0"),
+        ("ai.txt", "none (status 404), 2025-01-01T00:00:00Z"),
+    )  # fmt: skip
+    assert [(file.url, file.body) for file in found.files] == list(answers.items())
     (other,) = Server({}, FULL).judged("http://b.example/x")
     assert isinstance(other, Permission)
-    assert other.evidence[0] == ("robots.txt", "status 404; no group of robots.txt is for us")
+    none = "none (status 404), 2025-01-01T00:00:00Z"
+    assert other.evidence[0] == ("robots.txt", f"{none}; no group of robots.txt is for us")
+    assert not other.files
+
+
+def test_a_file_that_robots_txt_keeps_us_from_is_told_as_such() -> None:
+    kept = b"User-agent: *\nDisallow: /ai.txt\n"
+    (found,) = Server({"http://a.example/robots.txt": kept}, FULL).judged("http://a.example/x")
+    assert isinstance(found, Permission)
+    assert found.evidence[2] == ("ai.txt", "not asked for, as robots.txt wants")

@@ -212,6 +212,12 @@ def test_ledger_and_archive_still_fit_and_other_pages_are_read_from_them(walk: W
     (answer,) = fetch.answers
     stored = read_record(forgotten.path / "pages" / answer.segment, answer.offset, answer.length)
     assert stored.url == "https://site3.example/articles/3"
+    # What was said of its use stays beside it.
+    consent = [
+        Corpus(path).trace(stored.url).of(Stage.PAGES).facts["consent"] for path in (walk.corpus, forgotten.path)
+    ]
+    assert consent[0]
+    assert consent[0] == consent[1]
     assert look_up(forgotten.path / "pages/ledger.sqlite", url_key(ADDRESSES[0])) is None
     db = sqlite3.connect(forgotten.path / "pages/ledger.sqlite")
     assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)

@@ -66,6 +66,7 @@ def test_a_document_with_everything_that_is_known_of_it(walk: Walk, corpus: Corp
     segment = walk.corpus / "pages" / answer["segment"]
     member = segment.read_bytes()[answer["offset"] : answer["offset"] + answer["length"]]
     assert member.startswith(b"\x1f\x8b")
+    assert [said["where"] for said in facts["pages"]["consent"]] == ["robots.txt", "tdmrep.json", "ai.txt"]
     assert facts["documents"]["title"] == "Article 3"
     assert facts["documents"]["record_id"] == answer["record_id"]
     assert facts["documents"]["words"] > 200
@@ -75,6 +76,8 @@ def test_a_document_with_everything_that_is_known_of_it(walk: Walk, corpus: Corp
     assert "asked for as http://www.site3.example/articles/3?utm_campaign=again#part" in text
     assert "s00048  r/small  score 3  2025-01-01 02:54:08" in text
     assert f"{answer['segment']} at {answer['offset']:,}" in text
+    assert "what was said of its use:" in text
+    assert all(f"{said['where']}: {said['said']}" in text for said in facts["pages"]["consent"])
 
 
 def test_the_tokens_lie_where_it_says(walk: Walk, corpus: Corpus) -> None:

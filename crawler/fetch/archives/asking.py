@@ -17,7 +17,7 @@ from webtext.corpus.outcomes import Outcome
 from webtext.crawler.fetch.archives import commoncrawl, local_index, wayback
 from webtext.crawler.fetch.archives.captures import Capture, nearest
 from webtext.crawler.fetch.archives.commoncrawl import Collection, NotUnderstood
-from webtext.crawler.fetch.archives.dead_links import DeadLink
+from webtext.crawler.fetch.archives.ends import DeadLink
 from webtext.crawler.fetch.archives.pace import Pace
 from webtext.crawler.fetch.decoding import UndecodableBody, decode_body
 from webtext.crawler.fetch.judging import Verdict

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,9 +18,10 @@ import pyarrow as pa
 from webtext.corpus.errors import Balance
 from webtext.corpus.outcomes import Outcome
 from webtext.corpus.schemas import signed_key, unsigned_key
+from webtext.crawler.fetch.archives.ends import DeadLink, Found, Missed, Ruled
 from webtext.crawler.fetch.archives.orders import ARCHIVES, LIVE, Orders, following, is_dead
 from webtext.crawler.fetch.archives.tables import ARCHIVE_TABLES
-from webtext.crawler.fetch.ledger import PAGE, Placed, response_row
+from webtext.crawler.fetch.ledger import PAGE, response_row
 from webtext.crawler.fetch.ledger_file import transaction
 from webtext.crawler.reddit.urls import host_of
 
@@ -32,50 +32,6 @@ _BATCH = 10_000
 
 # archive_links: `outcome` and `detail` are what the live web said, null where it was not asked; `tried` are the sources
 # that were asked, with spaces between; `said` is what the archives among them said.
-
-
-@dataclass(frozen=True)
-class DeadLink:
-    """A link that an archive is asked for."""
-
-    key: int
-    url: str
-    posted: datetime | None
-    asked_live: bool
-    """Whether the live web has been asked: then its robots.txt has been, too."""
-
-
-@dataclass(frozen=True)
-class Found:
-    """A page out of an archive: its hops, the page last, and the capture it is."""
-
-    key: int
-    source: str
-    final_key: int
-    hops: tuple[Placed, ...]
-    captured: datetime
-    days_apart: int | None
-    address: str
-    """Where the capture is had."""
-
-
-@dataclass(frozen=True)
-class Missed:
-    """An archive has no page for a link, and why."""
-
-    key: int
-    source: str
-    said: str
-
-
-@dataclass(frozen=True)
-class Ruled:
-    """A link ends with an outcome that no further source changes: the page's owner does not want it taken."""
-
-    key: int
-    source: str
-    outcome: str
-    detail: str
 
 
 class DeadLinks:

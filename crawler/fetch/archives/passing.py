@@ -32,6 +32,7 @@ from webtext.crawler.fetch.ledger import Ledger
 from webtext.crawler.fetch.ledger_file import LEDGER_NAME
 from webtext.crawler.fetch.plan import Plan
 from webtext.crawler.fetch.process import STOPPED
+from webtext.crawler.fetch.view import LOW
 from webtext.crawler.fetch.workers import is_divided
 from webtext.crawler.reddit.urls import UnusableURL, host_of, normalise
 
@@ -149,7 +150,8 @@ class ArchivePasses:
             reasons = {source: _reason(aside.get(source), late=late) for source in left}
             dead.put_off(reasons)
         for source, count in left.items():
-            say(f"crawl: {count:,} links wait for {source}: {reasons[source]}; the same command goes on with them")
+            links = "1 link waits" if count == 1 else f"{count:,} links wait"
+            say(f"crawl: {links} for {source}: {reasons[source]}; the same command goes on with what waits")
 
     def _dead_links(self, ledger: Ledger, large: set[str] | None = None) -> DeadLinks:
         found = self._large(ledger) if large is None else large
@@ -231,7 +233,8 @@ def _listen(stream: IO[bytes], total: int, shown: Progress, told: list[dict[str,
             if "error" in value:
                 told.append(value["error"])
             else:
-                shown.set(max(0, total - value["waiting"]), f"{value['pages']:,} pages")
+                low = f", {LOW}" if value["low"] else ""
+                shown.set(max(0, total - value["waiting"]), f"{value['pages']:,} pages{low}")
 
 
 def _reason(aside: Sequence[Any] | None, *, late: bool) -> str:

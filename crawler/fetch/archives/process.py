@@ -22,7 +22,15 @@ from webtext.crawler.fetch.components import scrapy_settings
 from webtext.crawler.fetch.ledger import Ledger
 from webtext.crawler.fetch.ledger_file import LEDGER_NAME
 from webtext.crawler.fetch.plan import Plan
-from webtext.crawler.fetch.process import STOPPED, about, end_when_closed, stop_on_signals, tell, tell_error
+from webtext.crawler.fetch.process import (
+    STOPPED,
+    about,
+    end_when_closed,
+    open_store,
+    stop_on_signals,
+    tell,
+    tell_error,
+)
 from webtext.crawler.fetch.sockets import seal_sockets
 from webtext.crawler.fetch.warc import Segments
 
@@ -49,18 +57,20 @@ def pass_over(plan: Plan, archives: ArchivesSettings, orders: Orders, asked: lis
 
     from webtext.crawler.fetch.archives.spider import ArchiveSpider
 
-    with Ledger.writing(plan.pages / LEDGER_NAME) as ledger:
-        segments = Segments(plan.pages, ledger.segments(), about(plan), plan.segment_bytes)
+    with Ledger.writing(plan.pages / LEDGER_NAME) as ledger, open_store(plan) as store:
+        committed = ledger.segments()
+        segments = Segments(plan.pages, committed, about(plan), plan.segment_bytes, plan.numbering, ledger.closed())
         links = DeadLinks(ledger.database, orders)
 
         def report(waiting: Mapping[str, int]) -> None:
-            tell({"waiting": sum(waiting.values()), "pages": crawler.spider.outcomes["page"]})
+            spider = crawler.spider
+            tell({"waiting": sum(waiting.values()), "pages": spider.outcomes["page"], "low": spider.room.low})
 
         process = AsyncCrawlerProcess(_settings(plan))
         logging.getLogger("scrapy.core.downloader").setLevel(logging.ERROR)
         process.crawl(
             ArchiveSpider, plan=plan, archives=archives, asked=asked, ledger=ledger, links=links, segments=segments,
-            report=report,
+            store=store, report=report,
         )  # fmt: skip
         (crawler,) = process.crawlers
         stopped = stop_on_signals(crawler, lambda spider: spider.stop())

@@ -17,22 +17,29 @@ import scrapy
 
 from webtext.corpus.config import ArchivesSettings
 from webtext.corpus.faults import fault_point
+from webtext.corpus.tombstones import Tombstones, read_tombstones
+from webtext.crawler.fetch.appending import PageAppender
 from webtext.crawler.fetch.archives.asking import Ask, CommonCrawl, Wayback, sleep
-from webtext.crawler.fetch.archives.dead_links import DeadLink, DeadLinks, Found, Missed, Ruled
+from webtext.crawler.fetch.archives.dead_links import DeadLinks
+from webtext.crawler.fetch.archives.ends import DeadLink, Found, Missed, Ruled
 from webtext.crawler.fetch.archives.orders import COMMON_CRAWL
+from webtext.crawler.fetch.archives.owners import Owners
 from webtext.crawler.fetch.archives.pace import Pace, PutAside, Spent
 from webtext.crawler.fetch.archives.passing import ASIDE
 from webtext.crawler.fetch.archives.taking import Taken, Taker
 from webtext.crawler.fetch.contact import user_agent_of
 from webtext.crawler.fetch.handler import SENT
 from webtext.crawler.fetch.judging import Refused, Verdict
-from webtext.crawler.fetch.ledger import PAGE, Ledger, Placed
+from webtext.crawler.fetch.ledger import PAGE, Ledger
 from webtext.crawler.fetch.plan import Plan
 from webtext.crawler.fetch.records import StoredResponse, request_bytes
 from webtext.crawler.fetch.replay import STORED
-from webtext.crawler.fetch.sites import ROBOTS, Permission, Sites
+from webtext.crawler.fetch.room import LOOK_SECONDS, Room
+from webtext.crawler.fetch.site_store import SiteStore
+from webtext.crawler.fetch.sites import ROBOTS
 from webtext.crawler.fetch.warc import Segments
 from webtext.crawler.fetch.wire import BrokenAnswer
+from webtext.crawler.forgotten import Forgotten
 
 _LINKS = 500  # taken from the ledger at once
 _COMMIT = 100  # ends a transaction
@@ -46,7 +53,7 @@ class ArchiveSpider(scrapy.Spider):  # type: ignore[misc]
 
     def __init__(
         self, plan: Plan, archives: ArchivesSettings, asked: Sequence[str], ledger: Ledger, links: DeadLinks,
-        segments: Segments, report: Callable[[Mapping[str, int]], None],
+        segments: Segments, store: SiteStore | None, report: Callable[[Mapping[str, int]], None],
     ) -> None:  # fmt: skip
         super().__init__()
         self.plan = plan
@@ -56,12 +63,15 @@ class ArchiveSpider(scrapy.Spider):  # type: ignore[misc]
         self._ledger = ledger
         self._links = links
         self._segments = segments
+        self._appender = PageAppender(segments)
         self._report = report
         self._ends: list[Found | Missed | Ruled] = []
         self._committed_at = time.monotonic()
         self._task: asyncio.Task[None] | None = None
         self._working = dict.fromkeys(asked, True)
-        self._sites = Sites(plan.settings, self._ask_site)
+        self._owners = Owners(plan.settings, self._ask_site, store)
+        self._forgotten = Forgotten(Tombstones() if plan.corpus is None else read_tombstones(plan.corpus))
+        self.room = Room.of(plan.pages, ledger.path, plan.settings)
 
     @property
     def settings_of_crawl(self) -> Any:
@@ -118,11 +128,12 @@ class ArchiveSpider(scrapy.Spider):  # type: ignore[misc]
                     continue
                 self._working[source] = True
                 async for link, captures in archive.look_up(waiting):
+                    await self._wait_for_room()
                     self._add(link, await taker.take(link, captures))
         except PutAside as aside:
             self._note(source, time.time() + aside.seconds, aside.why)
         except Spent:
-            self._note(source, 0.0, f"its {self._archives.max_requests:,} requests of this run are made")
+            self._note(source, 0.0, _spent(self._archives.max_requests))
         finally:
             self._working[source] = False
 
@@ -131,19 +142,30 @@ class ArchiveSpider(scrapy.Spider):  # type: ignore[misc]
         delay = here.commoncrawl_delay if source == COMMON_CRAWL else here.wayback_delay
         pace = Pace(delay, here.max_requests, time.monotonic)
         archive = (CommonCrawl if source == COMMON_CRAWL else Wayback)(here, self._asker(), pace, sleep)
-        return Taker(source, archive, self.plan.settings, here.max_days, self._consent, self._now), archive
+        taker = Taker(
+            source, archive, self.plan.settings, here.max_days, self._owners.consent, self._forgotten, self._now
+        )
+        return taker, archive
+
+    async def _wait_for_room(self) -> None:
+        """Return when the disk has room for more; what has ended until then is committed first."""
+        if self.room.look():
+            return
+        self._commit()
+        while not self.room.look():
+            if self.room.failure is not None:
+                raise self.room.failure
+            self._report(self._links.waiting())
+            await asyncio.sleep(LOOK_SECONDS)
 
     # -- ends ----------------------------------------------------------------------------------------------------------
 
     def _add(self, link: DeadLink, end: Taken | Missed | Ruled) -> None:
         done = "missed"
         if isinstance(end, Taken):
-            placed = []
-            for records in end.hops:
-                members = [part for part in (records.response, records.metadata, records.origin) if part is not None]
-                placed.append(Placed(records, *self._segments.append(*members)))
+            placed = self._appender.append(end.key, end.hops, end.site_files)
             fault_point("archives.appended")
-            found = (end.key, end.source, end.final_key, tuple(placed), end.captured, end.days_apart, end.address)
+            found = (end.key, end.source, end.final_key, placed, end.captured, end.days_apart, end.address)
             self._ends.append(Found(*found))
             done = PAGE
         else:
@@ -176,10 +198,6 @@ class ArchiveSpider(scrapy.Spider):  # type: ignore[misc]
 
         return ask
 
-    async def _consent(self, url: str) -> Verdict | None:
-        permission = await self._sites.judge(url)
-        return None if isinstance(permission, Permission) else permission
-
     async def _ask_site(self, url: str) -> StoredResponse | Verdict:
         return await self._request(url, {})
 
@@ -208,3 +226,7 @@ class ArchiveSpider(scrapy.Spider):  # type: ignore[misc]
     def _now(self) -> datetime:
         clock = self.plan.clock
         return datetime.fromisoformat(clock) if clock else datetime.now(UTC).replace(microsecond=0)
+
+
+def _spent(most: int) -> str:
+    return f"its {most:,} requests of this run are made" if most != 1 else "its one request of this run is made"
