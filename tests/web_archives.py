@@ -60,8 +60,8 @@ class CommonCrawlServer:
     files: dict[str, bytes] = field(default_factory=dict)
     lines: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
-    ban: str = ""
-    """A status with which every query is answered from now on."""
+    ban: tuple[str, Mapping[str, str]] | None = None
+    """A status and headers with which every query is answered from now on."""
 
     def __post_init__(self) -> None:
         for name, (_, _, visits) in self.crawls.items():
@@ -82,8 +82,8 @@ class CommonCrawlServer:
 
     def index(self, connection: socket.socket, target: str) -> None:
         self.asked.append(target)
-        if self.ban:
-            says(b"<html>slow down</html>", status=self.ban)(connection, WildServer())
+        if self.ban is not None:
+            says(b"<html>slow down</html>", self.ban[1], status=self.ban[0])(connection, WildServer())
             return
         path, _, query = target.partition("?")
         if path == "/collinfo.json":
@@ -128,9 +128,12 @@ class WaybackServer:
     asked: list[str] = field(default_factory=list)
     answers: list[tuple[str, Mapping[str, str]]] = field(default_factory=list)
     """Statuses and headers that are given first, before anything of use."""
+    before: Callable[[], object] = lambda: None
+    """Called at each request, before it has an answer."""
 
     def answer(self, connection: socket.socket, target: str) -> None:
         self.asked.append(target)
+        self.before()
         if self.answers:
             status, headers = self.answers.pop(0)
             says(b"<html>Too Many Requests</html>", headers, status=status)(connection, WildServer())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,75 +9,25 @@ from pathlib import Path
 
 import pytest
 from crawling import QUICK, WildServer, crawl, fate_of, moved, outcomes_of, pages_of, says
+from dead_web import PACKED, PAGE, DeadWeb, old
 from warcio.archiveiterator import ArchiveIterator
-from web_archives import DATA, INDEX, MACHINE, CommonCrawlServer, Visit, WaybackServer, serve
+from web_archives import CommonCrawlServer, Visit, WaybackServer, serve
 
 from webtext.api import Corpus
 from webtext.corpus.config import ArchivesSettings, store_values
 from webtext.corpus.errors import UsageError
-from webtext.corpus.manifests import Manifest
 from webtext.crawler.fetch.lookup import look_up
-from webtext.crawler.fetch.warc import read_record
 from webtext.crawler.reddit.urls import normalise, url_key
-
-POSTED = datetime(2013, 5, 1, tzinfo=UTC)
-PAGE = b"<!doctype html><title>A page</title><p>" + b"All kinds of words. " * 50
-PACKED = gzip.compress(PAGE, mtime=0)
-
-
-def old(text: str) -> bytes:
-    return PAGE + text.encode()
-
-
-class Web:
-    """A web with dead links, both archives, and a corpus that is crawled over it."""
-
-    def __init__(self, folder: Path, wild: WildServer) -> None:
-        self.folder = folder
-        self.wild = wild
-        self.urls: list[str] = []
-        self.machine = WaybackServer(())
-        self.crawls = CommonCrawlServer({})
-        self.settings = QUICK
-
-    def dead(self, name: str) -> str:
-        """A link to a page that answers 404 now."""
-        url = self.wild.add("dead.test", f"/{name}", says(b"gone", status="404 Not Found"))
-        self.urls.append(url)
-        return url
-
-    def archives(self, **more: object) -> ArchivesSettings:
-        port = self.wild.port
-        chosen = ArchivesSettings(
-            commoncrawl_api=f"http://{INDEX}:{port}", commoncrawl_data=f"http://{DATA}:{port}",
-            wayback_api=f"http://{MACHINE}:{port}", commoncrawl_delay=0.0, wayback_delay=0.0,
-        )  # fmt: skip
-        return replace(chosen, **more)  # type: ignore[arg-type]
-
-    def crawl(self, *, posted: bool = True, **more: object) -> Manifest:
-        serve(self.wild, crawls=self.crawls, machine=self.machine)
-        dates = {normalise(url): POSTED for url in self.urls} if posted else {}
-        return crawl(
-            self.folder, self.urls, settings=self.settings, allow_loopback=self.wild.hosts(), posted=dates,
-            archives=self.archives(**more),
-        )  # fmt: skip
-
-    def body(self, url: str) -> bytes:
-        row = pages_of(self.folder)[normalise(url)]
-        return read_record(self.folder / "pages" / row["segment"], row["offset"], row["length"]).body
-
-    def source(self, url: str) -> str:
-        return str(pages_of(self.folder)[normalise(url)]["source"])
 
 
 @pytest.fixture
 def web(tmp_path: Path) -> object:
     wild = WildServer()
     with wild.running():
-        yield Web(tmp_path / "corpus", wild)
+        yield DeadWeb(tmp_path / "corpus", wild)
 
 
-def test_a_dead_link_is_had_from_the_first_archive_that_has_it(web: Web) -> None:
+def test_a_dead_link_is_had_from_the_first_archive_that_has_it(web: DeadWeb) -> None:
     alive = web.wild.add("alive.test", "/", old("alive"))
     web.urls.append(alive)
     both, common, machine = (web.dead(name) for name in ("both", "common", "machine"))
@@ -174,7 +123,7 @@ def test_a_dead_link_is_had_from_the_first_archive_that_has_it(web: Web) -> None
     assert len(web.machine.asked) == asked
 
 
-def test_a_ban_puts_the_archive_aside_and_its_links_wait(web: Web) -> None:
+def test_a_ban_puts_the_archive_aside_and_its_links_wait(web: DeadWeb) -> None:
     first, second = web.dead("first"), web.dead("second")
     web.machine = WaybackServer((Visit(second, "20130502000000", old("second")),))
     web.machine.answers = [("403 Forbidden", {})] * 9
@@ -192,7 +141,7 @@ def test_a_ban_puts_the_archive_aside_and_its_links_wait(web: Web) -> None:
 
 
 @pytest.mark.slow
-def test_links_that_waited_for_an_archive_go_on_where_they_were(web: Web) -> None:
+def test_links_that_waited_for_an_archive_go_on_where_they_were(web: DeadWeb) -> None:
     first, second = web.dead("first"), web.dead("second")
     # Whichever is asked for first (the order of the keys, which the port is in): its one request finds a capture.
     web.machine = WaybackServer(tuple(Visit(url, "20130502000000", old("then")) for url in (first, second)))
@@ -209,7 +158,7 @@ def test_links_that_waited_for_an_archive_go_on_where_they_were(web: Web) -> Non
 
 
 @pytest.mark.slow
-def test_archives_come_first_where_a_host_has_many_links_or_an_order_of_its_own(web: Web) -> None:
+def test_archives_come_first_where_a_host_has_many_links_or_an_order_of_its_own(web: DeadWeb) -> None:
     many = [web.wild.add("many.test", f"/{number}", old(f"live {number}")) for number in range(4)]
     own = web.wild.add("www.own.test", "/page", old("live"))
     few = web.wild.add("few.test", "/page", old("live"))
@@ -234,7 +183,7 @@ def test_archives_come_first_where_a_host_has_many_links_or_an_order_of_its_own(
 
 
 @pytest.mark.slow
-def test_further_sources_are_asked_for_what_had_died_before(web: Web) -> None:
+def test_further_sources_are_asked_for_what_had_died_before(web: DeadWeb) -> None:
     url = web.dead("page")
     web.machine = WaybackServer((Visit(url, "20130502000000", old("page")),))
     web.settings = replace(QUICK, sources=("live",))
@@ -245,7 +194,7 @@ def test_further_sources_are_asked_for_what_had_died_before(web: Web) -> None:
 
 
 @pytest.mark.slow
-def test_without_archives_among_its_names_a_crawl_asks_none(web: Web) -> None:
+def test_without_archives_among_its_names_a_crawl_asks_none(web: DeadWeb) -> None:
     """What the demo and the tests give names for is a web of their own."""
     url = web.dead("page")
     manifest = crawl(
@@ -256,7 +205,7 @@ def test_without_archives_among_its_names_a_crawl_asks_none(web: Web) -> None:
 
 
 @pytest.mark.slow
-def test_after_a_merge_of_shards_archives_are_asked_by_one(web: Web, tmp_path: Path) -> None:
+def test_after_a_merge_of_shards_archives_are_asked_by_one(web: DeadWeb, tmp_path: Path) -> None:
     urls = [web.dead(f"{n}") for n in range(3)]
     urls += [web.wild.add(f"alive{n}.test", "/", old(str(n))) for n in range(5)]
     web.machine = WaybackServer(tuple(Visit(url, "20130502000000", old("then")) for url in urls[:2]))

@@ -96,6 +96,7 @@ class ArchivePasses:
         self._files = links
         self._stop = stop
         self._usable = usable_archives(archives, plan.allow_loopback)
+        self._told: set[str] = set()
 
     def before(self) -> int:
         """Ask archives for the links that they are asked for first; how many links have ended then."""
@@ -151,7 +152,10 @@ class ArchivePasses:
             dead.put_off(reasons)
         for source, count in left.items():
             links = "1 link waits" if count == 1 else f"{count:,} links wait"
-            say(f"crawl: {links} for {source}: {reasons[source]}; the same command goes on with what waits")
+            told = f"crawl: {links} for {source}: {reasons[source]}; the same command goes on with what waits"
+            if told not in self._told:  # by the first of the two passes
+                self._told.add(told)
+                say(told)
 
     def _dead_links(self, ledger: Ledger, large: set[str] | None = None) -> DeadLinks:
         found = self._large(ledger) if large is None else large

@@ -127,6 +127,7 @@ class ArchiveSpider(scrapy.Spider):  # type: ignore[misc]
                     await asyncio.sleep(_COMMIT_SECONDS / 10)  # the other archive may have more for this one
                     continue
                 self._working[source] = True
+                await self._wait_for_room()
                 async for link, captures in archive.look_up(waiting):
                     await self._wait_for_room()
                     self._add(link, await taker.take(link, captures))
