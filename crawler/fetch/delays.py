@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from webtext.crawler.fetch.site_store import HostPace, SiteStore
@@ -225,6 +226,8 @@ def retry_after(value: str | None, now: float) -> float | None:
     if value.isascii() and value.isdigit():
         return float(value[:9])
     try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - now)
+        until = parsedate_to_datetime(value)
+        # An HTTP date is of GMT, also where it does not say so (section 5.6.7).
+        return max(0.0, (until if until.tzinfo else until.replace(tzinfo=UTC)).timestamp() - now)
     except (ValueError, OverflowError):
         return None

@@ -181,11 +181,13 @@ def parse_robots(text: bytes, *, limit: int = PARSED_BYTES) -> RobotsRules:
     """Read a robots.txt; what is no record of its own says nothing.
 
     Args:
-        text: the body without content encoding; UTF-8, with or without a mark, or UTF-16 with one.
+        text: the body without content encoding; UTF-8 or UTF-16, with or without a mark.
         limit: bytes that are read; a record that is cut there says nothing (it would say more than it does).
     """
     if text[:2] in (b"\xff\xfe", b"\xfe\xff"):
         text = text[: 2 * limit].decode("utf-16", "replace").encode("utf-8", "replace")
+    elif b"\0" in text[:2]:  # UTF-16 without its mark: a file begins with ASCII, and what counts is ASCII
+        text = text[: 2 * limit].replace(b"\0", b"")
     if len(text) > limit:
         text = text[:limit]
         text = text[: max(text.rfind(b"\n"), text.rfind(b"\r")) + 1]

@@ -98,6 +98,8 @@ RULES = [
     ("a misspelt Disallow", b"User-agent: *\nDissallow: /\n", "/x", False),
     ("a page in its place", b"<html><title>Not found</title></html>", "/x", True),
     ("nothing", b"", "/x", True),
+    ("UTF-16 without its mark", "User-agent: *\nDisallow: /\n".encode("utf-16-le"), "/x", False),
+    ("the other UTF-16 without its mark", "User-agent: *\nDisallow: /\n".encode("utf-16-be"), "/x", False),
     ("garbage", b"\xff\xfe\x00\x01 garbage \x00", "/x", True),
     ("null octets", b"User-agent: *\x00\nDisallow: /\x00\n", "/x", True),
 ]  # fmt: skip

@@ -33,6 +33,8 @@ Sleep = Callable[[float], Awaitable[None]]
 BATCH = 5
 """From so many dead links of one host on, Common Crawl is asked for the host instead of each of them."""
 
+_LINKS = 500  # looked up at once
+_LINKS_OF_FILES = 100_000  # some 100 MB with their captures
 _MOST_BYTES = 50_000_000  # of an answer of an index, decoded
 _JUMPS = 5  # between moments of one address, in the Wayback Machine's playback
 
@@ -56,6 +58,9 @@ class TooMuch(Exception):
 
 class Archive(Protocol):
     """One archive."""
+
+    at_once: int
+    """Links that are best looked up together."""
 
     def look_up(self, links: Sequence[DeadLink]) -> AsyncIterator[tuple[DeadLink, list[Capture] | None]]:
         """The captures of each link among which the nearest is, each link once; None where the archive keeps them to
@@ -119,13 +124,15 @@ class CommonCrawl:
     def __init__(self, settings: ArchivesSettings, ask: Ask, pace: Pace, sleep: Sleep) -> None:
         self._settings = settings
         self._service = _Service(ask, pace, sleep)
+        # Index files are read from end to end for every look-up.
+        self.at_once = _LINKS_OF_FILES if settings.commoncrawl_index else _LINKS
         self._files: list[Path] | None = None
         self._collections: tuple[Collection, ...] = ()
 
     async def look_up(self, links: Sequence[DeadLink]) -> AsyncIterator[tuple[DeadLink, list[Capture] | None]]:
         """As `Archive.look_up`."""
         if self._settings.commoncrawl_index:
-            found = self._local([link.url for link in links])
+            found = await self._local([link.url for link in links])
             for link in links:
                 yield link, found.get(link.url, [])
             return
@@ -136,7 +143,7 @@ class CommonCrawl:
     async def captures(self, url: str, posted: datetime | None) -> list[Capture]:
         """As `Archive.captures`."""
         if self._settings.commoncrawl_index:
-            return self._local([url]).get(url, [])
+            return (await self._local([url])).get(url, [])
         async for _, captures in self._look_up_host([DeadLink(0, url, posted, True)]):
             return captures
         return []
@@ -158,10 +165,11 @@ class CommonCrawl:
         except NotUnderstood:
             return None
 
-    def _local(self, urls: Sequence[str]) -> dict[str, list[Capture]]:
+    async def _local(self, urls: Sequence[str]) -> dict[str, list[Capture]]:
         if self._files is None:
             self._files = local_index.index_files(self._settings.commoncrawl_index)
-        return local_index.find_captures(self._files, urls)
+        # Minutes, in which the other archive is asked, and a stop is heard.
+        return await asyncio.to_thread(local_index.find_captures, self._files, urls)
 
     async def _look_up_host(self, links: Sequence[DeadLink]) -> AsyncIterator[tuple[DeadLink, list[Capture]]]:
         """Links of one host: each asks the crawls nearest to its date, until none of the rest can be nearer."""
@@ -218,6 +226,8 @@ class CommonCrawl:
 
 class Wayback:
     """The Wayback Machine."""
+
+    at_once = _LINKS
 
     def __init__(self, settings: ArchivesSettings, ask: Ask, pace: Pace, sleep: Sleep) -> None:
         self._settings = settings

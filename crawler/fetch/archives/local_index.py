@@ -27,6 +27,7 @@ _NEEDED = (
     "warc_record_length",
 )  # fmt: skip
 _TRUNCATED = "content_truncated"  # only since 2019
+_ROWS = 1 << 16  # of a row group that are held at once
 
 
 def index_files(names: Sequence[str]) -> list[Path]:
@@ -101,18 +102,33 @@ def _captures(path: Path, keys: Sequence[str]) -> Iterator[tuple[str, Capture]]:
             names = file.schema_arrow.names
             if missing := [name for name in _NEEDED if name not in names]:
                 raise DamagedFile(f"is no index of Common Crawl (no column {', '.join(missing)})", where=path)
-            columns = [*_NEEDED, *([_TRUNCATED] if _TRUNCATED in names else [])]
+            rest = [*_NEEDED[1:], *([_TRUNCATED] if _TRUNCATED in names else [])]
             for group in range(file.num_row_groups):
                 wanted = _within(file.metadata.row_group(group), keys)
-                if not wanted:
-                    continue
-                # The keys first: most row groups hold other addresses of the same range.
-                mask = pc.is_in(file.read_row_group(group, [KEY])[KEY].cast(pa.string()), pa.array(wanted, pa.string()))
-                if pc.any(mask).as_py():
-                    rows = file.read_row_group(group, columns).filter(mask)
-                    yield from ((row[KEY], _capture(row)) for row in rows.to_pylist())
+                if wanted:
+                    yield from _in_group(file, group, wanted, rest)
     except pa.ArrowException as error:
         raise DamagedFile(f"is no whole Parquet file ({error})", where=path, hint="fetch the file again") from error
+
+
+def _in_group(
+    file: pq.ParquetFile, group: int, wanted: Sequence[str], columns: Sequence[str]
+) -> Iterator[tuple[str, Capture]]:
+    """The captures of these keys in a row group. The keys are read first: most groups hold other addresses of the same
+    range, and then nothing else of them is read. In pieces, for a group may have a million rows."""
+    values = pa.array(wanted, pa.string())
+    masks, found = [], []
+    for batch in file.iter_batches(_ROWS, row_groups=[group], columns=[KEY]):
+        keys = batch.column(0).cast(pa.string())
+        mask = pc.is_in(keys, values)
+        masks.append(mask)
+        found.append(keys.filter(mask).to_pylist())
+    if any(found):
+        batches = file.iter_batches(_ROWS, row_groups=[group], columns=list(columns))
+        for batch, mask, keys in zip(batches, masks, found, strict=True):
+            if keys:
+                rows = batch.filter(mask).to_pylist()
+                yield from zip(keys, map(_capture, rows), strict=True)
 
 
 def _within(group: Any, keys: Sequence[str]) -> Sequence[str]:

@@ -41,7 +41,6 @@ from webtext.crawler.fetch.warc import Segments
 from webtext.crawler.fetch.wire import BrokenAnswer
 from webtext.crawler.forgotten import Forgotten
 
-_LINKS = 500  # taken from the ledger at once
 _COMMIT = 100  # ends a transaction
 _COMMIT_SECONDS = 1.0
 
@@ -119,7 +118,7 @@ class ArchiveSpider(scrapy.Spider):  # type: ignore[misc]
         try:
             while True:
                 self._commit()
-                waiting = self._links.next(source, _LINKS)
+                waiting = self._links.next(source, archive.at_once)
                 if not waiting:
                     self._working[source] = False
                     if not any(self._working.values()):
