@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -231,7 +232,7 @@ def section(
     versions = f"Python {platform.python_version()}, Scrapy {version('scrapy')}, protego {version('protego')}"
     return f"""## guest
 
-x86_64, 2 cores shared with other work, 2026-11-24, {versions}.
+x86_64, 2 cores shared with other work, {datetime.now(UTC).date()}, {versions}.
 `benchmarks/guest.py` renews this section.
 
 Which rules are kept, seen from the server's log: one host a rule, the same little web for both. Scrapy runs as

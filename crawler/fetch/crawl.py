@@ -120,7 +120,7 @@ def make_pages(
         deadline: seconds since 1970; links that have not been begun then are `deferred`, and taken up by the next call.
         sealed: where the pages of each finished segment are listed (`webtext.crawler.fetch.sealing`).
         archives: how archives are asked; None: they are not. Nor are they where `inputs` name no sources (a replay, one
-            shard of several).
+            shard of several: links that archives come first for are then left to the joined crawl, as `deferred`).
 
     Raises:
         ChangedSettings: what is in pages/ was fetched under other settings, rules or WARC files.
@@ -158,14 +158,14 @@ def make_pages(
         check_ledger(pages / LEDGER_NAME, run.previous, stop)
     total, ended = prepare(run, links, conditions, shard, state, workers, stop, refetch=refetch)
     passes = None
-    if archives is not None and "sources" in run.inputs:
+    if archives is not None and ("sources" in run.inputs or (not replay and not shard.whole)):
         passes = ArchivePasses(corpus, plan, archives, run.work / "archives.json", links, stop)
-        ended = passes.before()
+        ended = passes.before() if shard.whole else passes.leave()
     if ended < total:
         if not replay:
             check_contact(settings)
         _fetch(run, corpus, plan, shard, state, workers, stop, total=total, ended=ended)
-    if passes is not None:
+    if passes is not None and shard.whole:
         passes.after()
     heed(stop)
     try:

@@ -16,6 +16,8 @@ from web_archives import CommonCrawlServer, Visit, WaybackServer, serve
 from webtext.api import Corpus
 from webtext.corpus.config import ArchivesSettings, store_values
 from webtext.corpus.errors import UsageError
+from webtext.corpus.outcomes import Stage
+from webtext.corpus.stages import stage_manifest
 from webtext.crawler.fetch.lookup import look_up
 from webtext.crawler.reddit.urls import normalise, url_key
 
@@ -208,7 +210,9 @@ def test_without_archives_among_its_names_a_crawl_asks_none(web: DeadWeb) -> Non
 def test_after_a_merge_of_shards_archives_are_asked_by_one(web: DeadWeb, tmp_path: Path) -> None:
     urls = [web.dead(f"{n}") for n in range(3)]
     urls += [web.wild.add(f"alive{n}.test", "/", old(str(n))) for n in range(5)]
-    web.machine = WaybackServer(tuple(Visit(url, "20130502000000", old("then")) for url in urls[:2]))
+    many = [web.wild.add("many.test", f"/{n}", old(f"live {n}")) for n in range(4)]
+    urls += many
+    web.machine = WaybackServer(tuple(Visit(url, "20130502000000", old("then")) for url in (*urls[:2], *many)))
     serve(web.wild, crawls=web.crawls, machine=web.machine)
     (tmp_path / "urls.txt").write_text("\n".join(urls))
     whole = Corpus(tmp_path / "whole")
@@ -216,13 +220,23 @@ def test_after_a_merge_of_shards_archives_are_asked_by_one(web: DeadWeb, tmp_pat
     names = ("commoncrawl_api", "commoncrawl_data", "wayback_api", "commoncrawl_delay", "wayback_delay")
     store_values(whole.path / "webtext.toml", "archives", {name: getattr(chosen, name) for name in names})
     whole.links(tmp_path / "urls.txt", workers=1)
+    store_values(whole.path / "webtext.toml", "crawl", {"archive_first": 3})
     how = {"contact": "me@example.org", "delay": 0.0, "timeout": 5.0, "_little_web": web.wild.hosts()}
     shards = [Path(shutil.copytree(whole.path, tmp_path / f"shard-{n}")) for n in (1, 2)]
     for number, shard in enumerate(shards, start=1):
         Corpus(shard).crawl(shard=f"{number}/2", **how)
     assert not web.machine.asked
-    assert whole.merge(*shards).outcomes == {"http-error": 3}
+    assert whole.merge(*shards).outcomes == {"http-error": 3, "deferred": 4}
     with pytest.raises(UsageError, match="contact"):
         whole.crawl(delay=0.0, _little_web=web.wild.hosts())
     assert whole.crawl(**how).outcomes == {"http-error": 1}
-    assert {row["source"] for row in pages_of(whole.path).values()} == {"crawl", "wayback"}
+    found = pages_of(whole.path)
+    assert {row["source"] for row in found.values()} == {"crawl", "wayback"}
+    # The large host was left by its shard, and was not asked live.
+    assert {found[normalise(url)]["source"] for url in many} == {"wayback"}
+    assert not any(web.wild.requests[f"many.test/{n}"] for n in range(4))
+    # Both commands may be repeated, as jobs do.
+    identity = stage_manifest(whole.path, Stage.PAGES)
+    whole.merge(*shards)
+    assert whole.crawl(**how).outcomes == {"http-error": 1}
+    assert stage_manifest(whole.path, Stage.PAGES) == identity

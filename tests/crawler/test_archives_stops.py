@@ -25,7 +25,9 @@ from webtext.crawler.fetch.archives.passing import ASIDE
 from webtext.crawler.fetch.evidence import read_evidence
 from webtext.crawler.fetch.ledger import Ledger
 from webtext.crawler.forgotten import tombstones_of
-from webtext.crawler.reddit.urls import normalise
+from webtext.crawler.reddit.urls import normalise, url_key
+from webtext.trace_text import trace_text
+from webtext.tracing import trace_key
 
 WHEN = "20130502000000"
 LIVE_ALONE = replace(QUICK, sources=("live",))
@@ -146,6 +148,10 @@ def test_owners_are_asked_as_politely_as_by_the_crawl_and_what_they_say_is_evide
     said = dict(read_evidence(web.folder / "pages" / row["segment"], row["offset"]))
     assert said["robots.txt"].startswith("none (status 404), 2")
     assert said["ai.txt"].endswith("; no rule keeps it out")
+    told = trace_text(trace_key(web.folder, url_key(then)))
+    assert "from wayback, captured 2013-05-02 00:00:00, 1 day from the submission" in told
+    assert f"{MACHINE}:{web.wild.port}/web/{WHEN}id_/{normalise(then)}" in told
+    assert f"ai.txt: {said['ai.txt']}" in told
     # robots.txt, tdmrep.json, ai.txt once, and the page that the archive does not have.
     assert len(seen["own.test"]) == 4
     assert min(b - a for a, b in itertools.pairwise(seen["own.test"])) >= 0.298

@@ -60,6 +60,24 @@ def test_jobs_are_what_kubernetes_takes_for_one() -> None:
     assert "JOB_COMPLETION_INDEX + 1" in script("crawl-job.yaml")
 
 
+@pytest.mark.parametrize("name", ["crawl-job.yaml", "crawl.sbatch"])
+def test_a_shard_gets_its_links_whole_whenever_it_was_stopped_before(name: str, tmp_path: Path) -> None:
+    """The script as it stands, but for where the corpora lie and what it runs."""
+    (tmp_path / "my-corpus/links").mkdir(parents=True)
+    (tmp_path / "my-corpus/links/stage.json").write_text("{}")
+    (tmp_path / "my-corpus/webtext.toml").touch()
+    (tmp_path / "shard-8/links.new").mkdir(parents=True)
+    (tmp_path / "shard-8/links.new/half").touch()  # of a task that died while it copied
+    (tmp_path / "webtext").write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/ran\n')
+    (tmp_path / "webtext").chmod(0o755)
+    text = script(name).replace("/corpora/", f"{tmp_path}/")
+    told = {"JOB_COMPLETION_INDEX": "7", "SLURM_ARRAY_TASK_ID": "8", "CORPORA": str(tmp_path), "CONTACT": "me@x.org"}
+    path = f"{tmp_path}:/usr/bin:/bin"
+    subprocess.run(["bash", "-eu"], input=text, text=True, check=True, env={**told, "PATH": path})
+    assert [found.name for found in (tmp_path / "shard-8/links").iterdir()] == ["stage.json"]
+    assert f"crawl {tmp_path}/shard-8 --shard 8/8 --workers 4" in (tmp_path / "ran").read_text()
+
+
 def test_the_number_of_shards_is_one_everywhere() -> None:
     spec = job("crawl-job.yaml")["spec"]
     (joined,) = (words for words in commands(script("build-job.yaml")) if "--merge" in words)

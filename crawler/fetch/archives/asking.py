@@ -34,7 +34,7 @@ BATCH = 5
 """From so many dead links of one host on, Common Crawl is asked for the host instead of each of them."""
 
 _LINKS = 500  # looked up at once
-_LINKS_OF_FILES = 100_000  # some 100 MB with their captures
+_LINKS_OF_FILES = 200_000  # some 300 MB with their captures
 _MOST_BYTES = 50_000_000  # of an answer of an index, decoded
 _JUMPS = 5  # between moments of one address, in the Wayback Machine's playback
 

@@ -96,7 +96,7 @@ class ArchivePasses:
         self._files = links
         self._stop = stop
         self._usable = usable_archives(archives, plan.allow_loopback)
-        self._told: set[str] = set()
+        self._said: set[str] = set()
 
     def before(self) -> int:
         """Ask archives for the links that they are asked for first; how many links have ended then."""
@@ -111,6 +111,17 @@ class ArchivePasses:
         if held:
             self._pass()
         with Ledger.writing(self._plan.pages / LEDGER_NAME) as ledger:
+            return ledger.counts()[1].total()
+
+    def leave(self) -> int:
+        """Of one shard of several: leave the links that archives are asked for first to the crawl that joins all; how
+        many links have ended then."""
+        with Ledger.writing(self._plan.pages / LEDGER_NAME) as ledger:
+            dead = self._dead_links(ledger)
+            dead.settle()
+            if not is_divided(ledger):
+                dead.hold()
+            dead.put_off(dict.fromkeys(dead.waiting(), "asked when the shards are joined"))
             return ledger.counts()[1].total()
 
     def after(self) -> None:
@@ -152,10 +163,10 @@ class ArchivePasses:
             dead.put_off(reasons)
         for source, count in left.items():
             links = "1 link waits" if count == 1 else f"{count:,} links wait"
-            told = f"crawl: {links} for {source}: {reasons[source]}; the same command goes on with what waits"
-            if told not in self._told:  # by the first of the two passes
-                self._told.add(told)
-                say(told)
+            line = f"crawl: {links} for {source}: {reasons[source]}; the same command goes on with what waits"
+            if line not in self._said:  # by the first of the two passes
+                self._said.add(line)
+                say(line)
 
     def _dead_links(self, ledger: Ledger, large: set[str] | None = None) -> DeadLinks:
         found = self._large(ledger) if large is None else large
