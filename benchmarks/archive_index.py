@@ -78,8 +78,8 @@ def told(best: dict[str, dict[str, Any]], flags: argparse.Namespace, size: int) 
         *rows,
         "",
         "The time is that of reading the keys: it grows with the index, hardly with the links, of which webtext looks "
-        f"200,000 up at once. A whole crawl of 3 billion rows is {3e9 / flags.rows * ours['cpu'] / 60:,.0f} minutes of one "
-        "core, extrapolated.",
+        f"200,000 up at once. A whole crawl of 3 billion rows is {3e9 / flags.rows * ours['cpu'] / 60:,.0f} minutes of "
+        "one core, extrapolated.",
     ]
 
 

@@ -49,6 +49,8 @@ def with_evidence(records: ResponseRecords, key: int, hop: int, said: Sequence[t
 
 def said_of(file: SiteFile) -> str:
     """What came of a site's file, as a statement: the digest of what it said, or that there is none, and when."""
+    if not file.moment:
+        return "none in what is replayed"
     when = datetime.fromtimestamp(file.moment, UTC).strftime(WARC_TIME)
     if file.outcome == "":
         return f"sha256 {hashlib.sha256(file.body).hexdigest()}, {when}"

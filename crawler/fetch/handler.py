@@ -18,6 +18,8 @@ from webtext.crawler.fetch.plan import Plan
 from webtext.crawler.fetch.records import StoredResponse
 from webtext.crawler.fetch.replay import STORED
 from webtext.crawler.fetch.resolver import DnsClient, GuardedNames, Names
+from webtext.crawler.fetch.site_files import HELD_BYTES
+from webtext.crawler.fetch.sites import ROBOTS
 from webtext.crawler.fetch.wire import AnswerParser
 
 SENT = "sent"
@@ -64,9 +66,9 @@ class WireHandler:
         host, colon, port = authority.rpartition(":") if not authority.endswith("]") else (authority, "", "")
         server = (scheme, host, int(port)) if colon else (scheme, authority, _PORTS[scheme])
         enough = meta.get(ENOUGH)
-        answer = await self._connections.ask(
-            server, meta[SENT], lambda: AnswerParser(self._max_bytes, enough), self._timeout
-        )
+        # A limit for pages must not make a site's own files too large to be obeyed.
+        limit = max(self._max_bytes, HELD_BYTES) if ROBOTS in meta else self._max_bytes
+        answer = await self._connections.ask(server, meta[SENT], lambda: AnswerParser(limit, enough), self._timeout)
         now = self._now or datetime.now(UTC).replace(microsecond=0)
         meta[STORED] = StoredResponse(url, answer.status, answer.headers, answer.body, now)
         return Response(url, status=answer.status)

@@ -67,6 +67,7 @@ def test_a_document_with_everything_that_is_known_of_it(walk: Walk, corpus: Corp
     member = segment.read_bytes()[answer["offset"] : answer["offset"] + answer["length"]]
     assert member.startswith(b"\x1f\x8b")
     assert [said["where"] for said in facts["pages"]["consent"]] == ["robots.txt", "tdmrep.json", "ai.txt"]
+    assert facts["pages"]["consent"][1]["said"] == "none in what is replayed"
     assert facts["documents"]["title"] == "Article 3"
     assert facts["documents"]["record_id"] == answer["record_id"]
     assert facts["documents"]["words"] > 200
