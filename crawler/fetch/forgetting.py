@@ -42,6 +42,7 @@ from webtext.crawler.reddit.urls import UnusableURL, host_of, normalise
 LEADS_TO_FORGOTTEN = "leads to an address that is forgotten"
 
 _BATCH = 10_000
+_BESIDE = frozenset({"request", "metadata"})
 _COPY = 1 << 20
 
 
@@ -117,7 +118,8 @@ def publish_again(run: StageRun, links: Sequence[Path], stop: Stop) -> Manifest:
         run: begun with the inputs of before, but for the identity of links/.
         links: the files of links/.
     """
-    from webtext.crawler.fetch.crawl import load_links, publish
+    from webtext.crawler.fetch.loading import load_links
+    from webtext.crawler.fetch.publishing import publish
 
     shard = Shard.parse(run.inputs["shard"]) if "shard" in run.inputs else WHOLE
     with Ledger.writing(run.folder / LEDGER_NAME) as ledger:
@@ -251,8 +253,9 @@ def _rewrite(
             heed(stop)
             for raw in list(_gap(file, source, place, offset)):  # copying moves the file
                 kind = raw.fields.get("warc-type")
-                # Behind an answer stands the request for it; an answer that nothing names is of no use to anyone.
-                if kind == "warcinfo" or (kind == "request" and not goes_before and not _is_forgotten(raw, forgotten)):
+                # Behind an answer stand the request for it and the evidence; an answer that nothing names is of no use.
+                beside = kind in _BESIDE and not goes_before and not _is_forgotten(raw, forgotten)
+                if kind == "warcinfo" or beside:
                     _copy(file, raw.offset, raw.length, out)
             goes_before = goes
             if length and not goes:
