@@ -18,7 +18,7 @@ from webtext.crawler.fetch.plan import Plan
 from webtext.crawler.fetch.records import StoredResponse
 from webtext.crawler.fetch.replay import STORED
 from webtext.crawler.fetch.resolver import DnsClient, GuardedNames, Names
-from webtext.crawler.fetch.wire import AnswerParser
+from webtext.crawler.fetch.wire import AnswerParser, BrokenAnswer
 
 SENT = "sent"
 """The key in a request's meta under which the spider puts the bytes of the request."""
@@ -56,7 +56,7 @@ class WireHandler:
         return cls(crawler.spider.plan)
 
     async def download_request(self, request: Any) -> Response:
-        """The answer. Raises `BrokenAnswer` where there is no whole one."""
+        """The answer. Raises `BrokenAnswer` where there is no whole one, with what of it has come."""
         meta = request.meta
         url = meta["address"]
         scheme, _, rest = url.partition("://")
@@ -64,12 +64,19 @@ class WireHandler:
         host, colon, port = authority.rpartition(":") if not authority.endswith("]") else (authority, "", "")
         server = (scheme, host, int(port)) if colon else (scheme, authority, _PORTS[scheme])
         enough = meta.get(ENOUGH)
-        answer = await self._connections.ask(
-            server, meta[SENT], lambda: AnswerParser(self._max_bytes, enough), self._timeout
-        )
-        now = self._now or datetime.now(UTC).replace(microsecond=0)
-        meta[STORED] = StoredResponse(url, answer.status, answer.headers, answer.body, now)
+        reading = AnswerParser(self._max_bytes, enough)
+        try:
+            answer = await self._connections.ask(server, meta[SENT], reading, self._timeout)
+        except BrokenAnswer as error:
+            if begun := reading.begun:
+                error.sent = meta[SENT]
+                error.begun = StoredResponse(url, reading.status, reading.headers, begun, self._date(), error.reason)
+            raise
+        meta[STORED] = StoredResponse(url, answer.status, answer.headers, answer.body, self._date())
         return Response(url, status=answer.status)
+
+    def _date(self) -> datetime:
+        return self._now or datetime.now(UTC).replace(microsecond=0)
 
     async def close(self) -> None:
         """End the connections that are kept."""

@@ -71,7 +71,8 @@ class Placed:
 
 @dataclass(frozen=True)
 class Ended:
-    """What became of a link: `PAGE` with the hops that led to it, the page last, or an outcome with a detail."""
+    """What became of a link: `PAGE` with the hops that led to it, the page last, or an outcome with a detail; where an
+    answer broke off, its hops are there too, the last marked WARC-Truncated."""
 
     key: int
     outcome: str
@@ -291,7 +292,7 @@ class Ledger(LedgerJoin):
 
 
 def _link_row(result: Ended) -> tuple[object, ...]:
-    if result.hops:
+    if result.outcome == PAGE:
         final = result.hops[-1].records.url
         return (
             result.outcome,

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from webtext.corpus.faults import fault_point
-from webtext.crawler.fetch.ledger import PAGE, Ended, Ledger, Placed
+from webtext.crawler.fetch.ledger import Ended, Ledger, Placed
 from webtext.crawler.fetch.records import ResponseRecords
 from webtext.crawler.fetch.warc import Segments
 
@@ -16,7 +16,8 @@ BATCH = 200
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a link, before it is on disk: a page with its hops' records, or an outcome with its detail."""
+    """What became of a link, before it is on disk: a page with its hops' records, or an outcome with its detail (and
+    the records of an answer that broke off)."""
 
     key: int
     outcome: str
@@ -45,7 +46,7 @@ class Recorder:
         for records in result.hops:
             members = (records.response, records.request, records.metadata)
             placed.append(Placed(records, *self._segments.append(*(part for part in members if part is not None))))
-        if result.outcome == PAGE:
+        if placed:
             fault_point("crawl.appended")
         self._batch.append(Ended(result.key, result.outcome, result.detail, result.final_key, tuple(placed)))
         if len(self._batch) >= BATCH:

@@ -201,3 +201,27 @@ def test_a_long_wait_for_a_host_gives_its_place_to_others() -> None:
     crawl.answer(503, after=60.0)
     asyncio.run(ask())
     assert resting == [1, -1]
+
+
+def test_many_links_that_lead_to_one_host_give_their_places_to_others() -> None:
+    """A thousand dead domains that were sold to one."""
+    crawl = Crawl()
+    resting: list[int] = []
+
+    async def sleep(seconds: float) -> None:
+        crawl.now += seconds
+        await asyncio.sleep(0)
+
+    turns = HostTurns(crawl.delays, lambda: crawl.now, sleep, rest=resting.append)
+
+    async def ask() -> None:
+        async with turns.turn(HOST):
+            await asyncio.sleep(0)
+            crawl.answer()
+
+    async def run() -> None:
+        await asyncio.gather(*(ask() for _ in range(12)))
+
+    asyncio.run(run())
+    assert (resting.count(1), resting.count(-1)) == (7, 7)  # the sixth is the first that waits for five others
+    assert resting[:7] == [1] * 7

@@ -292,6 +292,8 @@ class DeadLinks:
             "UPDATE links SET state = 2, outcome = ?, detail = '', final_url = ?, final_key = ?, hop = ? WHERE key = ?",
             (PAGE, final, signed_key(end.final_key), len(end.hops) - 1, key),
         )
+        # Of a live answer that broke off; its record stays in the segments.
+        self._db.execute("DELETE FROM responses WHERE key = ?", (key,))
         self._db.executemany(
             "INSERT INTO responses VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [response_row(key, hop, placed) for hop, placed in enumerate(end.hops)],
