@@ -21,8 +21,9 @@ from webtext.corpus.outcomes import Outcome
 from webtext.corpus.schemas import signed_key, unsigned_key
 from webtext.crawler.fetch.archives.orders import ARCHIVES, LIVE, Orders, following, is_dead
 from webtext.crawler.fetch.archives.tables import ARCHIVE_TABLES
-from webtext.crawler.fetch.ledger import PAGE, Placed, response_row
+from webtext.crawler.fetch.ledger import PAGE, Placed
 from webtext.crawler.fetch.ledger_file import transaction
+from webtext.crawler.fetch.ledger_rows import response_row
 from webtext.crawler.reddit.urls import host_of
 
 HELD = 3
