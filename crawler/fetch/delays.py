@@ -25,8 +25,9 @@ FAILURES = 5
 ASIDES = 3
 """So many times put aside, and a host is given up for this sitting."""
 
-LONG_WAIT = 5.0
-"""Seconds of waiting for a host from which on another link may be under way instead."""
+LONG_WAIT = 0.25
+"""Seconds of waiting for a host from which on another link may be under way instead. Most hosts have one link, which
+waits a delay after each of its site's files: if that counted as under way, a crawl of such hosts would mostly wait."""
 
 _SWEEP = 10_000  # hosts remembered before those that have nothing to remember are forgotten
 _ASIDE_DELAYS = 60.0  # delays that a host is put aside for the first time: a minute at a second each

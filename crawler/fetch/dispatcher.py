@@ -11,7 +11,8 @@ from webtext.crawler.fetch.pressure import STEP_SECONDS, Pressure
 from webtext.crawler.fetch.recorder import Recorder, Result
 
 TICK_SECONDS = 0.5  # between two commits at the latest, and between two reports
-RESTING = 10_000  # links that may wait so, at most: each is a task (some 10 kB)
+RESTING = 4_000  # links that may wait so, at most: each is a task (some 10 kB)
+_RESERVED = 16  # one place in so many is for those that the end waits for
 GRACE_SECONDS = 10.0  # what is under way at a stop may end for so long; the whole stop takes less than 30
 
 
@@ -38,6 +39,7 @@ class Dispatcher:
         self._recorder = recorder
         self._follow = follow
         self._most = concurrency
+        self._others = concurrency - concurrency // _RESERVED
         self._pressure = Pressure(concurrency)
         self._report = report
         self._grace = grace
@@ -85,7 +87,7 @@ class Dispatcher:
     def _start(self) -> None:
         while not self._stopping and self._under_way < self._most:
             # Those that the end waits for do not wait for others.
-            link = self._feeder.take(urgent=self._under_way >= self._pressure.limit)
+            link = self._feeder.take(urgent=self._under_way >= min(self._pressure.limit, self._others))
             if link is None:
                 return
             task = asyncio.ensure_future(self._follow(link))

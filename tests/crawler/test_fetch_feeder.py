@@ -301,6 +301,21 @@ def test_a_full_crawl_sleeps_while_hosts_could_be_asked(recorder: Recorder) -> N
     assert passes[0] < 200
 
 
+def test_one_place_in_sixteen_is_kept_for_those_that_the_end_waits_for(recorder: Recorder) -> None:
+    source, under_way, most = Source(*(f"http://h{key}/" for key in range(20))), set[int](), [0]
+
+    async def follow(link: Link) -> Result:
+        under_way.add(link.key)
+        most[0] = max(most[0], len(under_way))
+        await asyncio.sleep(0)
+        under_way.remove(link.key)
+        return Result(link.key, "timeout")
+
+    asyncio.run(Dispatcher(source.feeder(), recorder, follow, concurrency=16, report=lambda: None).run())
+    assert most == [15]
+    assert recorder.outcomes == {"timeout": 20}
+
+
 def test_a_stop_keeps_what_has_ended_and_cancels_the_rest(recorder: Recorder) -> None:
     source = Source(*(f"http://h{key}/" for key in range(20)))
 
