@@ -207,7 +207,7 @@ def _fetch(
             for folder, share in zip(folders(run.folder), shares, strict=True)
         ]
         apart = ended
-    with taking_turns(jobs[0].plan.hosts if len(jobs) > 1 else None) as turns:
+    with taking_turns(plan.hosts, len(jobs)) as turns:
         jobs = [replace(job, plan=replace(job.plan, turns=turns)) for job in jobs]
         run_processes(jobs, corpus, total=total, begun=apart, stop=stop)
     with Ledger.writing(path) as ledger:

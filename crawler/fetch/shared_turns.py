@@ -29,15 +29,19 @@ _MOMENT = struct.Struct("<d")
 
 
 @contextmanager
-def taking_turns(beside: Path | None) -> Iterator[Path | None]:
+def taking_turns(beside: Path | None, processes: int) -> Iterator[Path | None]:
     """A file of turns while several processes crawl, beside this one (`hosts.sqlite`); None where none is needed.
 
-    Made anew: every host may be asked. Written in full, so that no full disk is met later.
+    Made anew: every host may be asked. Written in full, so that no full disk is met later. One that a kill left goes.
     """
     if beside is None:
         yield None
         return
     path = beside.with_name(TURNS_NAME)
+    path.unlink(missing_ok=True)
+    if processes == 1:
+        yield None
+        return
     with os_errors(path):
         path.write_bytes(bytes(_SLOTS * _MOMENT.size))
     try:

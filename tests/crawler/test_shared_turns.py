@@ -23,9 +23,16 @@ HOST = "a.example"
 
 @pytest.fixture
 def path(tmp_path: Path) -> object:
-    with taking_turns(tmp_path / "hosts.sqlite") as path:
+    with taking_turns(tmp_path / "hosts.sqlite", 2) as path:
         yield path
     assert not list(tmp_path.iterdir())
+
+
+def test_one_process_alone_needs_none_and_removes_what_a_kill_left(tmp_path: Path) -> None:
+    (tmp_path / "hosts.turns").write_bytes(b"of another day")
+    with taking_turns(tmp_path / "hosts.sqlite", 1) as path:
+        assert path is None
+        assert not list(tmp_path.iterdir())
 
 
 def in_another_process(path: Path, do: Callable[[SharedTurns], None]) -> int:
