@@ -183,5 +183,7 @@ def test_the_segment_is_whole_whatever_was_sent(harm: Harm) -> None:
     with (harm.corpus / "pages/segment-00000.warc.gz").open("rb") as file:
         for record in ArchiveIterator(file, check_digests="raise"):
             record.raw_stream.read()
-            kinds[record.rec_type] = kinds.get(record.rec_type, 0) + 1
-    assert kinds["response"] == kinds["request"] == kinds["metadata"] == len(pages_of(harm.corpus))
+            kind = "truncated" if record.rec_headers.get_header("WARC-Truncated") else record.rec_type
+            kinds[kind] = kinds.get(kind, 0) + 1
+    assert kinds["response"] == kinds["metadata"] == len(pages_of(harm.corpus))
+    assert kinds["request"] == kinds["response"] + kinds["truncated"]  # what broke off is marked, and no page
