@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +116,8 @@ def crawled(urls: list[str], pages: Path, settings: Any, plan_of: Any, profile: 
         profiler = cProfile.Profile()
         profiler.enable()
     wall, cpu = time.monotonic(), time.process_time()
-    process.crawl(plan)
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):  # figures for a parent  # noqa: PTH123
+        process.crawl(plan)
     wall, cpu = time.monotonic() - wall, time.process_time() - cpu
     if profiler is not None:
         profiler.disable()

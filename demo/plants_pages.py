@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import gzip
 
+from webtext.crawler.fetch.lookup import look_up
+from webtext.crawler.fetch.warc import read_record
+from webtext.crawler.reddit.urls import url_key
 from webtext.demo.answers import HTML, Answer, Manner, Place, moved
-from webtext.demo.finished import DOCUMENT
+from webtext.demo.finished import DOCUMENT, Finished
 from webtext.demo.pages import DemoWeb
-from webtext.demo.registry import asked_times, ends_as, never_asked
+from webtext.demo.registry import Check, asked_times, ends_as, never_asked
 
 PRIVATE = "10.0.0.8"
 """Where the name of a host leads that is nobody's business (RFC 1918)."""
@@ -163,14 +166,34 @@ def _dead(web: DemoWeb) -> None:
     web.plant(
         "a name that does not exist", "unreachable", web.name("unknown.example", Place.UNKNOWN), detail="not known"
     )
+    cut = web.serve("broken.example", "/cut", Answer(page.body, manner=Manner.CUT))
     web.plant(
         "answers that break off or are none",
         "unreachable",
-        web.serve("broken.example", "/cut", Answer(page.body, manner=Manner.CUT)),
+        cut,
         web.serve("broken.example", "/reset", Answer(manner=Manner.RESET)),
         web.serve("broken.example", "/nonsense", Answer(manner=Manner.NONSENSE)),
         web.serve("broken.example", "/gzip", Answer(gzip.compress(page.body, mtime=0)[:-40], 200, _GZIP)),
+        also=_is_marked("disconnect", cut),
     )
+
+
+def _is_marked(reason: str, *urls: str) -> Check:
+    """What came of each answer lies in the archive as WARC-Truncated with this reason."""
+
+    def check(finished: Finished) -> str:
+        pages = finished.corpus / "pages"
+        for url in urls:
+            entry = look_up(pages / "ledger.sqlite", url_key(url))
+            if entry is None or not entry.answers:
+                return f"{url}: nothing of it is recorded"
+            last = entry.answers[-1]
+            found = read_record(pages / last.segment, last.offset, last.length).truncated
+            if found != reason:
+                return f"{url}: is marked {found!r}, not {reason!r}"
+        return ""
+
+    return check
 
 
 def _slow(web: DemoWeb, timeout: float) -> None:

@@ -22,7 +22,7 @@ from webtext.crawler.fetch.shards import Shard
 from webtext.crawler.fetch.workers import is_divided
 from webtext.crawler.reddit.urls import RULES as URL_RULES
 
-RULES = {"fetch": 3, **URL_RULES, **ADDRESS_RULES}
+RULES = {"fetch": 4, **URL_RULES, **ADDRESS_RULES}
 """Rises with any change of the rules that decide an outcome."""
 
 CONDITIONS = "conditions"

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
 from webtext.corpus.outcomes import Outcome
-from webtext.crawler.fetch.wire import AnswerParser, BrokenAnswer
+from webtext.crawler.fetch.wire import BROKE_OFF, AnswerParser, BrokenAnswer
 
 IDLE = 512
 """Connections kept open without a request, at most."""
@@ -54,13 +54,11 @@ class Connections:
         self._idle: OrderedDict[Server, _Connection] = OrderedDict()
         self._tls: ssl.SSLContext | None = None
 
-    async def ask(
-        self, server: Server, request: bytes, parser: Callable[[], AnswerParser], timeout: float
-    ) -> AnswerParser:
+    async def ask(self, server: Server, request: bytes, parser: AnswerParser, timeout: float) -> AnswerParser:
         """Send a request and read its answer.
 
         Args:
-            parser: makes the parser that reads the answer.
+            parser: a new one; it reads the answer, and is given back.
             timeout: seconds for everything: look-up, connection, answer.
 
         Raises:
@@ -70,17 +68,16 @@ class Connections:
             async with asyncio.timeout(timeout):
                 kept = self._idle.pop(server, None)
                 if kept is not None and not kept.ended:
-                    reading = parser()
                     try:
-                        return await self._over(kept, server, request, reading)
+                        return await self._over(kept, server, request, parser)
                     except BrokenAnswer as error:
                         # A server may end an idle connection at any moment, also in this one: then nothing was
                         # answered, and asking again is no second try (RFC 9112, section 9.3.1). But the server may
                         # have seen the request: who asks again waits for the host's delay first.
-                        error.stale = not reading.began
+                        error.stale = not parser.began
                         raise
                 connection = await self._connect(server, timeout)
-                return await self._over(connection, server, request, parser())
+                return await self._over(connection, server, request, parser)
         except TimeoutError as error:
             raise BrokenAnswer(Outcome.TIMEOUT, "no whole answer in time") from error
 
@@ -213,7 +210,7 @@ class _Connection(asyncio.Protocol):
         try:
             if exc is not None and self._parser.began:
                 # A reset is no end: not even of an answer that goes on until the end.
-                raise BrokenAnswer(Outcome.UNREACHABLE, "the answer broke off")
+                raise BrokenAnswer(Outcome.UNREACHABLE, BROKE_OFF)
             self._parser.close()
         except BrokenAnswer as error:
             self._settle(error)

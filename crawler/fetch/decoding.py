@@ -32,7 +32,11 @@ class TooLarge(UndecodableBody):
 
 
 class CutShort(UndecodableBody):
-    """The encoded body ends before its end: the answer did not arrive whole."""
+    """The encoded body ends before its end: the answer did not arrive whole. `begun` is its beginning, decoded."""
+
+    def __init__(self, begun: bytes) -> None:
+        super().__init__("the compressed body ends too early")
+        self.begun = begun
 
 
 def decode_body(headers: Headers, body: bytes, limit: int) -> bytes:
@@ -51,9 +55,12 @@ def decode_body(headers: Headers, body: bytes, limit: int) -> bytes:
     encodings = content_encodings(headers)
     if len(encodings) > _MAX_ENCODINGS:
         raise UndecodableBody(f"{len(encodings)} encodings one over the other")
-    for encoding in reversed(encodings):
+    for under, encoding in reversed(list(enumerate(encodings))):
         if body:
-            body = _DECODERS[encoding](body, limit)
+            try:
+                body = _DECODERS[encoding](body, limit)
+            except CutShort as error:
+                raise CutShort(b"" if under else error.begun) from error  # what is still encoded says nothing
     if len(body) > limit:
         raise TooLarge(f"more than {limit:,} bytes")
     return body
@@ -74,7 +81,10 @@ def _gzip(body: bytes, limit: int) -> bytes:
     while body.startswith(_GZIP_MAGIC, place):  # members may follow each other
         if len(out) == _MAX_MEMBERS:
             raise UndecodableBody(f"more than {_MAX_MEMBERS:,} gzip members")
-        part, place = _inflate(body, place, 31, limit - size)
+        try:
+            part, place = _inflate(body, place, 31, limit - size)
+        except CutShort as error:
+            raise CutShort(b"".join([*out, error.begun])) from error
         out.append(part)
         size += len(part)
     return b"".join(out)
@@ -97,7 +107,7 @@ def _inflate(body: bytes, start: int, bits: int, limit: int) -> tuple[bytes, int
     while not decoder.eof:
         piece = body[place : place + _ZLIB_PIECE]
         if not piece:
-            raise CutShort("the compressed body ends too early")
+            raise CutShort(b"".join(out))
         try:
             out.append(decoder.decompress(piece, limit - size + 1))
         except zlib.error as error:
@@ -126,7 +136,7 @@ def _brotli(body: bytes, limit: int) -> bytes:
     except brotli.error as error:
         raise UndecodableBody(str(error)) from error
     if not decoder.is_finished():
-        raise CutShort("the compressed body ends too early")
+        raise CutShort(b"".join(out))
     return b"".join(out)
 
 
@@ -146,7 +156,7 @@ def _zstd(body: bytes, limit: int) -> bytes:
                 return b"".join(out)
     except zstandard.ZstdError as error:
         raise UndecodableBody(str(error)) from error
-    raise CutShort("the compressed body ends too early")
+    raise CutShort(b"".join(out))
 
 
 def _identity(body: bytes, limit: int) -> bytes:

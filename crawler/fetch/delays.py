@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
+from webtext.crawler.fetch.shared_turns import SharedTurns
 from webtext.crawler.fetch.site_store import HostPace, SiteStore
 
 FAILURES = 5
@@ -25,8 +26,9 @@ FAILURES = 5
 ASIDES = 3
 """So many times put aside, and a host is given up for this sitting."""
 
-LONG_WAIT = 5.0
-"""Seconds of waiting for a host from which on another link may be under way instead."""
+LONG_WAIT = 0.25
+"""Seconds of waiting for a host from which on another link may be under way instead. Most hosts have one link, which
+waits a delay after each of its site's files: if that counted as under way, a crawl of such hosts would mostly wait."""
 
 _SWEEP = 10_000  # hosts remembered before those that have nothing to remember are forgotten
 _ASIDE_DELAYS = 60.0  # delays that a host is put aside for the first time: a minute at a second each
@@ -44,17 +46,19 @@ class _Host:
     """Seconds that its answers have brought us to."""
     failures: int = 0
     asides: int = 0
+    times: int = 1
 
 
 class HostDelays:
     """Seconds between two requests to a host: the setting's, those its robots.txt asks for, or more for a host that
-    answers slowly or says that it is busy.
+    answers slowly or says that it is busy; for a host that other machines ask, as often as much.
 
     Args:
         delay: seconds; with 0 hosts are asked as fast as they answer, but for what they ask for themselves.
         clock: seconds, monotonic.
         store: what earlier processes learned of hosts, and later ones shall know.
         wall: seconds since 1970.
+        times: how many times its delay a host is to be left alone by us.
     """
 
     def __init__(
@@ -64,7 +68,9 @@ class HostDelays:
         *,
         store: SiteStore | None = None,
         wall: Callable[[], float] = time.time,
+        times: Callable[[str], int] = lambda host: 1,
     ) -> None:
+        self._times = times
         self._delay = delay
         self._clock = clock
         self._store = store
@@ -113,7 +119,7 @@ class HostDelays:
         failed = status == 0 or status in _BUSY
         if failed:
             found.failures += 1
-            found.pace = min(_LONGEST_PACE, max(2 * self._seconds(found), latency_s if self._delay else 0.0))
+            found.pace = min(_LONGEST_PACE, max(2 * self._base(found), latency_s if self._delay else 0.0))
         else:
             found.failures = 0
             # Halfway to what the host needs now: never faster than it answers.
@@ -129,18 +135,21 @@ class HostDelays:
             found.asides += 1
         # Where no answer began (`heard`), the request may have come as late as now.
         found.next = max(found.next, now + wait if failed else now - latency_s + wait)
-        if wait > max(self._delay, found.asks):
+        if wait > found.times * max(self._delay, found.asks):
             self._keep(host, found)
         if len(self._hosts) >= self._sweep:
             self._forget(now)
 
     def _seconds(self, host: _Host) -> float:
+        return host.times * self._base(host)
+
+    def _base(self, host: _Host) -> float:
         return max(self._delay, host.asks, host.pace)
 
     def _of(self, host: str) -> _Host:
         found = self._hosts.get(host)
         if found is None:
-            found = self._hosts[host] = _Host()
+            found = self._hosts[host] = _Host(times=self._times(host))
             pace = None if self._store is None else self._store.pace(host)
             if pace is not None:
                 found.asks = pace.delay
@@ -168,7 +177,9 @@ class HostTurns:
 
     Args:
         sleep: waits for so many seconds.
-        rest: told 1 where a wait for a host that was put aside begins, and -1 where it ends.
+        rest: told 1 where a long wait for a host begins, and -1 where it ends: for one that was put aside, or to which
+            many links lead.
+        shared: the turns that other processes take, too.
     """
 
     def __init__(
@@ -177,8 +188,10 @@ class HostTurns:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         rest: Callable[[int], None] | None = None,
+        shared: SharedTurns | None = None,
     ) -> None:
         self._delays = delays
+        self._shared = shared
         self._clock = clock
         self._sleep = sleep
         self._rest = rest
@@ -192,10 +205,22 @@ class HostTurns:
             lock = asyncio.Lock()
         self._locks[host] = lock, users + 1
         try:
-            async with lock:
-                while (seconds := self._delays.next_allowed(host) - self._clock()) > 0:
-                    await self._wait(seconds)
-                yield
+            with self._resting(users * self._delays.delay_of(host)):
+                await lock.acquire()
+            try:
+                await self._until_allowed(host)
+                cancelled = 0.0
+                try:
+                    yield
+                except asyncio.CancelledError:
+                    cancelled = self._delays.delay_of(host)  # the request may still reach the host
+                    raise
+                finally:
+                    if self._shared is not None:
+                        moment = max(self._delays.next_allowed(host), self._clock() + cancelled)
+                        self._shared.give_back(host, moment)
+            finally:
+                lock.release()
         finally:
             lock, users = self._locks[host]
             if users == 1:
@@ -203,13 +228,25 @@ class HostTurns:
             else:
                 self._locks[host] = lock, users - 1
 
-    async def _wait(self, seconds: float) -> None:
+    async def _until_allowed(self, host: str) -> None:
+        while True:
+            seconds = self._delays.next_allowed(host) - self._clock()
+            if seconds <= 0 and self._shared is not None:
+                seconds = self._shared.take(host, self._delays.delay_of(host))
+            if seconds <= 0:
+                return
+            with self._resting(seconds):
+                await self._sleep(seconds)
+
+    @contextmanager
+    def _resting(self, seconds: float) -> Iterator[None]:
+        """Say that a wait of about so many seconds is a rest, where it is long."""
         if self._rest is None or seconds < LONG_WAIT:
-            await self._sleep(seconds)
+            yield
             return
         self._rest(1)
         try:
-            await self._sleep(seconds)
+            yield
         finally:
             self._rest(-1)
 

@@ -7,10 +7,12 @@ from collections.abc import Awaitable, Callable
 
 from webtext.crawler.fetch.gate import Source
 from webtext.crawler.fetch.ledger import PAGE, Link
+from webtext.crawler.fetch.pressure import STEP_SECONDS, Pressure
 from webtext.crawler.fetch.recorder import Recorder, Result
 
 TICK_SECONDS = 0.5  # between two commits at the latest, and between two reports
-RESTING = 10_000  # links that may wait so, at most: each is a task (some 10 kB)
+RESTING = 4_000  # links that may wait so, at most: each is a task (some 10 kB)
+_RESERVED = 16  # one place in so many is for those that the end waits for
 GRACE_SECONDS = 10.0  # what is under way at a stop may end for so long; the whole stop takes less than 30
 
 
@@ -19,7 +21,7 @@ class Dispatcher:
 
     Args:
         follow: gives the one result of a link; an exception from it is a fault of webtext and ends the crawl.
-        concurrency: links under way at once.
+        concurrency: links under way at once, at most (`pressure`).
         report: called every half second, after a commit.
     """
 
@@ -36,7 +38,9 @@ class Dispatcher:
         self._feeder = feeder
         self._recorder = recorder
         self._follow = follow
-        self._concurrency = concurrency
+        self._most = concurrency
+        self._others = concurrency - concurrency // _RESERVED
+        self._pressure = Pressure(concurrency)
         self._report = report
         self._grace = grace
         self._tasks: dict[asyncio.Task[Result], Link] = {}
@@ -59,7 +63,7 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Return when every link has ended, or after `stop`; everything that ended is then committed."""
-        ticker = asyncio.ensure_future(self._tick())
+        helpers = [asyncio.ensure_future(self._tick()), asyncio.ensure_future(self._look())]
         try:
             while self._failure is None:
                 self._start()
@@ -67,17 +71,23 @@ class Dispatcher:
                     break
                 await self._sleep()
         finally:
-            ticker.cancel()
+            for helper in helpers:
+                helper.cancel()
             self._cancel()
-            await asyncio.gather(ticker, *self._tasks, return_exceptions=True)
+            await asyncio.gather(*helpers, *self._tasks, return_exceptions=True)
         if self._failure is not None:
             raise self._failure
         self._recorder.flush()
         self._report()
 
+    @property
+    def _under_way(self) -> int:
+        return len(self._tasks) - min(self._resting, RESTING)
+
     def _start(self) -> None:
-        while not self._stopping and len(self._tasks) - min(self._resting, RESTING) < self._concurrency:
-            link = self._feeder.take()
+        while not self._stopping and self._under_way < self._most:
+            # Those that the end waits for do not wait for others.
+            link = self._feeder.take(urgent=self._under_way >= min(self._pressure.limit, self._others))
             if link is None:
                 return
             task = asyncio.ensure_future(self._follow(link))
@@ -98,7 +108,9 @@ class Dispatcher:
 
     async def _sleep(self) -> None:
         self._wake.clear()
-        seconds = None if self._stopping else self._feeder.wait()
+        # Full, only an end can change that: a host that may be asked by now must not wake us again and again.
+        full = self._stopping or self._under_way >= self._most
+        seconds = None if full else self._feeder.wait()
         timer = None if seconds is None else asyncio.get_running_loop().call_later(seconds, self._wake.set)
         await self._wake.wait()
         if timer is not None:
@@ -114,6 +126,16 @@ class Dispatcher:
                 self._failure = self._failure or error
                 self._wake.set()
                 return
+
+    async def _look(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + STEP_SECONDS
+            await asyncio.sleep(STEP_SECONDS)
+            before = self._pressure.limit
+            self._pressure.lagged(loop.time() - due)
+            if self._pressure.limit > before:
+                self._wake.set()
 
     def _cancel(self) -> None:
         for task in self._tasks:

@@ -117,7 +117,8 @@ def publish_again(run: StageRun, links: Sequence[Path], stop: Stop) -> Manifest:
         run: begun with the inputs of before, but for the identity of links/.
         links: the files of links/.
     """
-    from webtext.crawler.fetch.crawl import load_links, publish
+    from webtext.crawler.fetch.loading import load_links
+    from webtext.crawler.fetch.publishing import publish
 
     shard = Shard.parse(run.inputs["shard"]) if "shard" in run.inputs else WHOLE
     with Ledger.writing(run.folder / LEDGER_NAME) as ledger:

@@ -20,7 +20,7 @@ class Source(Protocol):
     @property
     def finished(self) -> bool: ...
 
-    def take(self) -> Link | None: ...
+    def take(self, *, urgent: bool = False) -> Link | None: ...
 
     def done(self, link: Link, *, page: bool = False) -> None: ...
 
@@ -61,10 +61,10 @@ class Gate:
         """Whether no link will be handed out any more."""
         return self.over or self.failure is not None or self._source.finished
 
-    def take(self) -> Link | None:
-        """The next link, None where none may be asked for now."""
+    def take(self, *, urgent: bool = False) -> Link | None:
+        """The next link, None where none may be asked for now; `urgent` as the source has it."""
         self.look()
-        return None if self.over or self.low else self._source.take()
+        return None if self.over or self.low else self._source.take(urgent=urgent)
 
     def done(self, link: Link, *, page: bool = False) -> None:
         """A link has ended, as a page or not."""

@@ -20,7 +20,7 @@ from webtext.crawler.fetch.replay import STORED
 from webtext.crawler.fetch.resolver import DnsClient, GuardedNames, Names
 from webtext.crawler.fetch.site_files import HELD_BYTES
 from webtext.crawler.fetch.sites import ROBOTS
-from webtext.crawler.fetch.wire import AnswerParser
+from webtext.crawler.fetch.wire import AnswerParser, BrokenAnswer
 
 SENT = "sent"
 """The key in a request's meta under which the spider puts the bytes of the request."""
@@ -58,7 +58,7 @@ class WireHandler:
         return cls(crawler.spider.plan)
 
     async def download_request(self, request: Any) -> Response:
-        """The answer. Raises `BrokenAnswer` where there is no whole one."""
+        """The answer. Raises `BrokenAnswer` where there is no whole one, with what of it has come."""
         meta = request.meta
         url = meta["address"]
         scheme, _, rest = url.partition("://")
@@ -68,10 +68,19 @@ class WireHandler:
         enough = meta.get(ENOUGH)
         # A limit for pages must not make a site's own files too large to be obeyed.
         limit = max(self._max_bytes, HELD_BYTES) if ROBOTS in meta else self._max_bytes
-        answer = await self._connections.ask(server, meta[SENT], lambda: AnswerParser(limit, enough), self._timeout)
-        now = self._now or datetime.now(UTC).replace(microsecond=0)
-        meta[STORED] = StoredResponse(url, answer.status, answer.headers, answer.body, now)
+        reading = AnswerParser(limit, enough)
+        try:
+            answer = await self._connections.ask(server, meta[SENT], reading, self._timeout)
+        except BrokenAnswer as error:
+            if begun := reading.begun:
+                error.sent = meta[SENT]
+                error.begun = StoredResponse(url, reading.status, reading.headers, begun, self._date(), error.reason)
+            raise
+        meta[STORED] = StoredResponse(url, answer.status, answer.headers, answer.body, self._date())
         return Response(url, status=answer.status)
+
+    def _date(self) -> datetime:
+        return self._now or datetime.now(UTC).replace(microsecond=0)
 
     async def close(self) -> None:
         """End the connections that are kept."""

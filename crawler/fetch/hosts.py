@@ -26,9 +26,11 @@ class Hosts:
     Args:
         links: (key, address) of each link that waits; keys as the ledger has them. Taken in one pass.
         pace: seconds from one link of a host to the next, while nothing is known of it.
+        files: requests for a host's own files (robots.txt, …) before its first page; all others go without.
     """
 
-    def __init__(self, links: Iterable[tuple[int, str]], pace: float) -> None:
+    def __init__(self, links: Iterable[tuple[int, str]], pace: float, files: int = 0) -> None:
+        self._first = 1 + files
         numbers: dict[str, int] = {}
         keys, of = array("q"), array("i")
         for key, url in links:
@@ -73,12 +75,17 @@ class Hosts:
         """A link has ended, and the host can be asked again `seconds` after it was begun."""
         self.pages[host] += page
         old = self.pace[host]
-        self.pace[host] = old + _MEMORY * (seconds - old) if self._measured[host] else seconds
+        self.pace[host] = old + _MEMORY * (seconds - old) if self._measured[host] else seconds / self._first
         self._measured[host] = 1
 
     def seconds_left(self, host: int) -> float:
         """How long the links of a host will take that wait."""
         return self.waiting[host] * self.pace[host]
+
+    def longest_seconds(self) -> float:
+        """The seconds left of the host whose links that wait will take longest; those under way are not counted."""
+        waiting, pace = np.frombuffer(self.waiting, np.int32), np.frombuffer(self.pace, np.float64)
+        return float((waiting * pace).max()) if self.names else 0.0
 
     def figures(self, shown: int = SHOWN) -> dict[str, list[HostFigure]]:
         """The lists of hosts of a `CrawlFigures`: `busiest`, `slowest` (of those with links left), `bounding`."""

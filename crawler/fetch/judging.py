@@ -50,6 +50,9 @@ class Refused(Exception):
         self.verdict = Verdict(outcome, detail)
 
 
+CUT_SHORT = Verdict(Outcome.UNREACHABLE, "the compressed body was cut short")
+
+
 def judge_address(url: str) -> Verdict | None:
     """Whether a normalised URL names a host that may not be asked."""
     reason = private_host(host_of(url))
@@ -99,7 +102,7 @@ def examine(
     except TooLarge:
         return _too_large(settings.max_decoded, "decoded"), []
     except CutShort:
-        return Verdict(Outcome.UNREACHABLE, "the compressed body was cut short"), []
+        return CUT_SHORT, []
     except UndecodableBody:
         return Verdict(Outcome.CONTENT_TYPE, "the Content-Encoding does not decode"), []
     if media_type(stored.headers) is None and not looks_like_text(page):
@@ -113,6 +116,22 @@ def judge_truncated(reason: str) -> Verdict:
     """What a body that its record says is not whole (WARC-Truncated; WARC/1.1, section 5.13) means for its link."""
     outcome = {"length": Outcome.TOO_LARGE, "time": Outcome.TIMEOUT}.get(reason, Outcome.UNREACHABLE)
     return Verdict(outcome, f"only the beginning was recorded (WARC-Truncated: {reason})")
+
+
+def may_be_kept(begun: StoredResponse, settings: CrawlSettings, terms: Terms) -> bool:
+    """Whether an answer of which only the beginning came is worth a record: it would have been a page, and nothing that
+    can be read of it opts out."""
+    if not 200 <= begun.status < 300 or judge_headers(begun.status, begun.headers, settings, terms) is not None:
+        return False
+    try:
+        page = decode_body(begun.headers, begun.body, settings.max_decoded)
+    except CutShort as error:
+        page = error.begun
+    except UndecodableBody:
+        return False
+    if not page or (media_type(begun.headers) is None and not looks_like_text(page)):
+        return False
+    return metas_opt_out(metas_of(page, terms), terms) is None
 
 
 def next_address(stored: StoredResponse, seen: Collection[str], limit: int) -> str | Verdict:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -23,7 +22,7 @@ from webtext.crawler.fetch.archives.tables import ARCHIVE_TABLES
 from webtext.crawler.fetch.ledger_content import PAGE, PAGES
 from webtext.crawler.fetch.ledger_file import open_for_reading, open_for_writing, rest, transaction
 from webtext.crawler.fetch.ledger_join import LedgerJoin
-from webtext.crawler.fetch.records import ResponseRecords
+from webtext.crawler.fetch.ledger_rows import Ended, Link, Placed, link_row, response_row
 
 __all__ = ["PAGE", "PAGES", "Ended", "Ledger", "Link", "Placed"]
 
@@ -50,34 +49,6 @@ CREATE TABLE responses(
 ) WITHOUT ROWID;
 CREATE INDEX pending ON links(state) WHERE state = 0 AND wanted = 1;
 """
-
-
-@dataclass(frozen=True)
-class Link:
-    """A link that was claimed."""
-
-    key: int
-    url: str
-
-
-@dataclass(frozen=True)
-class Placed:
-    """The records of one hop, and where the response lies."""
-
-    records: ResponseRecords
-    segment: int
-    offset: int
-
-
-@dataclass(frozen=True)
-class Ended:
-    """What became of a link: `PAGE` with the hops that led to it, the page last, or an outcome with a detail."""
-
-    key: int
-    outcome: str
-    detail: str = ""
-    final_key: int = 0
-    hops: tuple[Placed, ...] = ()
 
 
 class Ledger(LedgerJoin):
@@ -235,7 +206,7 @@ class Ledger(LedgerJoin):
             updated = self._db.executemany(
                 "UPDATE links SET state = 2, outcome = ?, detail = ?, final_url = ?, final_key = ?, hop = ? "
                 "WHERE key = ? AND state = 1",
-                [_link_row(result) for result in results],
+                [link_row(result) for result in results],
             ).rowcount
             if results and updated != len(results):
                 raise Balance(
@@ -288,26 +259,3 @@ class Ledger(LedgerJoin):
 
     def _transaction(self) -> AbstractContextManager[None]:
         return transaction(self._db)
-
-
-def _link_row(result: Ended) -> tuple[object, ...]:
-    if result.hops:
-        final = result.hops[-1].records.url
-        return (
-            result.outcome,
-            result.detail,
-            final,
-            signed_key(result.final_key),
-            len(result.hops) - 1,
-            signed_key(result.key),
-        )
-    return result.outcome, result.detail, None, None, None, signed_key(result.key)
-
-
-def response_row(key: int, hop: int, placed: Placed) -> tuple[object, ...]:
-    """A row of the table responses, of the key as it is stored."""
-    records = placed.records
-    return (
-        key, hop, records.url, records.status, records.mime, placed.segment, placed.offset,
-        len(records.response), bytes.fromhex(records.payload_sha256), int(records.fetched.timestamp()),
-    )  # fmt: skip

@@ -27,10 +27,11 @@ from webtext.corpus.progress import progress, say
 from webtext.corpus.stages import StageRun, stage_manifest
 from webtext.crawler.fetch import refetch as refetching
 from webtext.crawler.fetch.conditions import conditions_of, pages_rules
-from webtext.crawler.fetch.crawl import prepare, publish
 from webtext.crawler.fetch.hashing import heed, prefix_sha256
 from webtext.crawler.fetch.ledger import Ledger
 from webtext.crawler.fetch.ledger_file import LEDGER_NAME
+from webtext.crawler.fetch.loading import prepare
+from webtext.crawler.fetch.publishing import publish
 from webtext.crawler.fetch.shards import WHOLE, Shard
 from webtext.crawler.fetch.verify import check_ledger
 from webtext.crawler.fetch.warc import segment_name, segment_number
@@ -102,7 +103,11 @@ def _by_number(entry: tuple[Shard, object]) -> int:
 def _shard_of(path: Path) -> tuple[Shard, Manifest]:
     if not path.is_dir():
         raise WebtextError("there is no corpus here", where=path)
-    if holder := lock_holder(path):
+    if (holder := lock_holder(path)) and holder.get("pid") == os.getpid():
+        raise UsageError(
+            "is the corpus that the shards are joined into", where=path, hint="name the shards alone after --merge"
+        )
+    if holder:
         raise WebtextError(f"process {holder.get('pid')} is writing to it", where=path, hint="wait until it has ended")
     manifest = stage_manifest(path, Stage.PAGES)
     if manifest is None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from webtext.corpus.config import CrawlSettings
-from webtext.crawler.fetch.shards import Numbering
+from webtext.crawler.fetch.shards import WHOLE, Numbering, Shard
 from webtext.crawler.fetch.warc import SEGMENT_BYTES
 
 
@@ -35,6 +35,10 @@ class Plan:
     """Segments of an earlier, finished crawl and their bytes: pages in them are not listed."""
     hosts: Path | None = None
     """Where it remembers hosts (`site_store`), together with the others of its kind; None: nowhere."""
+    turns: Path | None = None
+    """Where the processes of a machine take turns at hosts (`shared_turns`); None: this one is alone."""
+    shard: Shard = WHOLE
+    """Of the machine: what other machines ask is asked more slowly here."""
     corpus: Path | None = None
     """Whose tombstones hold: an address that is forgotten is not asked."""
     allow_loopback: Mapping[str, str] = field(default_factory=dict)
@@ -57,6 +61,8 @@ class Plan:
             "known": [[number, length] for number, length in self.known.items()],
             "sealed": None if self.sealed is None else str(self.sealed),
             "hosts": None if self.hosts is None else str(self.hosts),
+            "turns": None if self.turns is None else str(self.turns),
+            "shard": str(self.shard),
             "corpus": None if self.corpus is None else str(self.corpus),
             "allow_loopback": dict(self.allow_loopback),
             "clock": self.clock,
@@ -80,6 +86,8 @@ class Plan:
             known=dict(value["known"]),
             sealed=None if value["sealed"] is None else Path(value["sealed"]),
             hosts=None if value["hosts"] is None else Path(value["hosts"]),
+            turns=None if value["turns"] is None else Path(value["turns"]),
+            shard=Shard.parse(value["shard"]),
             corpus=None if value["corpus"] is None else Path(value["corpus"]),
             allow_loopback=value["allow_loopback"],
             clock=value["clock"],

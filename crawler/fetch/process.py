@@ -31,6 +31,7 @@ from webtext.crawler.fetch.ledger_file import LEDGER_NAME
 from webtext.crawler.fetch.plan import Plan
 from webtext.crawler.fetch.recorder import Recorder
 from webtext.crawler.fetch.sealing import Sealer
+from webtext.crawler.fetch.shared_turns import SharedTurns
 from webtext.crawler.fetch.site_store import SiteStore
 from webtext.crawler.fetch.sockets import seal_sockets
 from webtext.crawler.fetch.warc import Segments
@@ -63,7 +64,7 @@ def crawl(plan: Plan) -> int:
     from webtext.crawler.fetch.components import scrapy_settings
     from webtext.crawler.fetch.spider import LinkSpider
 
-    with Ledger.writing(plan.pages / LEDGER_NAME) as ledger, open_store(plan) as store:
+    with Ledger.writing(plan.pages / LEDGER_NAME) as ledger, open_store(plan) as store, open_turns(plan) as turns:
         ledger.recover()
         committed = ledger.segments()
         sealer = None if plan.sealed is None else Sealer(plan.sealed, ledger, committed, plan.known)
@@ -81,7 +82,7 @@ def crawl(plan: Plan) -> int:
         process = AsyncCrawlerProcess(scrapy_settings(plan))
         # What servers do wrong (too much, too little, certificates) is told by outcomes, or is no matter of ours.
         logging.getLogger("scrapy.core.downloader").setLevel(logging.ERROR)
-        process.crawl(LinkSpider, plan=plan, ledger=ledger, recorder=recorder, report=report, store=store)
+        process.crawl(LinkSpider, plan=plan, ledger=ledger, recorder=recorder, report=report, store=store, turns=turns)
         (crawler,) = process.crawlers
         stopped = stop_on_signals(crawler, lambda spider: spider.dispatcher.stop())
 
@@ -109,6 +110,16 @@ def open_store(plan: Plan) -> Iterator[SiteStore | None]:
     else:
         with SiteStore.open(plan.hosts, time.time()) as store:
             yield store
+
+
+@contextmanager
+def open_turns(plan: Plan) -> Iterator[SharedTurns | None]:
+    """The turns at hosts that are taken together with other processes; None where there are no others."""
+    if plan.turns is None:
+        yield None
+    else:
+        with SharedTurns.open(plan.turns, plan.settings.timeout) as turns:
+            yield turns
 
 
 class Teller:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from webtext.corpus.faults import fault_point
 from webtext.crawler.fetch.appending import PageAppender
-from webtext.crawler.fetch.ledger import PAGE, Ended, Ledger
+from webtext.crawler.fetch.ledger import Ended, Ledger
 from webtext.crawler.fetch.records import ResponseRecords
 from webtext.crawler.fetch.site_store import SiteFile
 from webtext.crawler.fetch.warc import Segments
@@ -18,7 +18,8 @@ BATCH = 200
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a link, before it is on disk: a page with its hops' records, or an outcome with its detail."""
+    """What became of a link, before it is on disk: a page with its hops' records, or an outcome with its detail (and
+    the records of an answer that broke off)."""
 
     key: int
     outcome: str
@@ -47,7 +48,7 @@ class Recorder:
     def add(self, result: Result) -> None:
         """Append a result; final after the next flush, which is here when the batch is full."""
         placed = self._appender.append(result.key, result.hops, result.site_files)
-        if result.outcome == PAGE:
+        if placed:
             fault_point("crawl.appended")
         self._batch.append(Ended(result.key, result.outcome, result.detail, result.final_key, placed))
         if len(self._batch) >= BATCH:

@@ -16,9 +16,9 @@ from webtext.corpus.interrupts import Stop
 from webtext.corpus.outcomes import Stage
 from webtext.corpus.progress import say
 from webtext.corpus.stages import StageRun, stage_manifest
-from webtext.crawler.fetch.crawl import publish
 from webtext.crawler.fetch.ledger import RELEASING, Ledger
 from webtext.crawler.fetch.ledger_file import LEDGER_NAME, at_rest
+from webtext.crawler.fetch.publishing import publish
 from webtext.crawler.fetch.warc import segment_name
 
 

@@ -1,14 +1,16 @@
 """Where each address lies in WARC files that are crawled again; every record is checked while the index is made.
 
-An address that several records answer is answered by the one recorded last; of those of one second by the smallest
-sha256. So neither the order nor the names of the files matter. An address that was not recorded as it is spelled is
-answered by another spelling of the same link (`identity_form`: scheme, www., tracking parameters, trailing slash).
+An address that several records answer is answered by the one recorded last, whole ones before those marked
+WARC-Truncated; of those of one second by the smallest sha256. So neither the order nor the names of the files matter.
+An address that was not recorded as it is spelled is answered by another spelling of the same link (`identity_form`:
+scheme, www., tracking parameters, trailing slash).
 """
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +32,7 @@ file's number, and the record's place in it. 28 bytes, by url."""
 # While the index is made: of the rows of one address the first in order answers.
 _ROW = np.dtype([(name, "<u8") for name in ("url", "age", "digest", "file", "offset", "length")])
 _LAST = 1 << 40  # seconds; the age of a record is its distance from this moment
+_TRUNCATED = 1 << 41  # beyond the age of any whole one
 _HINT = "fetch or copy the file again; a file that is still being written cannot be replayed"
 
 
@@ -92,6 +95,8 @@ def _row(raw: RawRecord) -> tuple[str, int, int] | None:
         seconds = int(parse_warc_time(raw.fields.get("warc-date", "")).timestamp())
     except ValueError:
         raise TornRecord(raw.offset, "a record has no valid WARC-Date") from None
+    if raw.fields.get("warc-truncated", "").strip():
+        seconds -= _TRUNCATED
     return url, seconds, int(raw.block_sha256[:16], 16)
 
 
@@ -128,4 +133,4 @@ class ReplayArchive:
                 return None  # another address with the same hash
         except ValueError:
             return None
-        return StoredResponse(url, stored.status, stored.headers, stored.body, stored.fetched)
+        return replace(stored, url=url)

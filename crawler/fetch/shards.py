@@ -55,6 +55,11 @@ class Shard:
         """For each registered domain whether its links belong to this shard."""
         return np.fromiter((shard_of(domain, self.count) == self.number for domain in domains), np.bool_, len(domains))
 
+    def times(self, domain: str) -> int:
+        """How many times its delay a host of this registered domain is left alone by this shard, to which redirects may
+        lead: 1 for its own; for the others' their number, so that all of them together ask it once a delay at most."""
+        return 1 if shard_of(domain, self.count) == self.number else self.count
+
 
 WHOLE = Shard(1, 1)
 

@@ -108,6 +108,11 @@ class Sites:
         self._pending: dict[tuple[str, str], asyncio.Task[_Site]] = {}
         self._reads_robots = settings.obey_robots or bool(settings.ai_agents)
 
+    @property
+    def count(self) -> int:
+        """How many files of a site are asked for, at most, before a page of it."""
+        return self._reads_robots + self._settings.tdm + self._settings.ai_txt
+
     async def files(self, url: str) -> dict[str, SiteFile]:
         """What came of the site's files for a normalised URL, by path: robots.txt, and those of consent where they are
         asked for."""

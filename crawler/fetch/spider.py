@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import scrapy
@@ -29,6 +30,7 @@ from webtext.crawler.fetch.gate import Gate
 from webtext.crawler.fetch.handler import ENOUGH, SENT
 from webtext.crawler.fetch.hosts import Hosts
 from webtext.crawler.fetch.judging import (
+    CUT_SHORT,
     GIVEN_UP,
     REDIRECTS,
     Refused,
@@ -36,25 +38,47 @@ from webtext.crawler.fetch.judging import (
     declared_length,
     examine,
     judge_headers,
+    may_be_kept,
     next_address,
 )
 from webtext.crawler.fetch.ledger import PAGE, Ledger, Link
 from webtext.crawler.fetch.plan import Plan
 from webtext.crawler.fetch.recorder import Recorder, Result
-from webtext.crawler.fetch.records import MAX_HEAD, StoredResponse, http_head, request_bytes, response_records
+from webtext.crawler.fetch.records import (
+    MAX_HEAD,
+    ResponseRecords,
+    StoredResponse,
+    http_head,
+    request_bytes,
+    response_records,
+)
 from webtext.crawler.fetch.replay import STORED
 from webtext.crawler.fetch.room import Room
+from webtext.crawler.fetch.shared_turns import SharedTurns
 from webtext.crawler.fetch.site_store import SiteStore
 from webtext.crawler.fetch.sites import ROBOTS, Sites
 from webtext.crawler.fetch.wire import BrokenAnswer
 from webtext.crawler.forgotten import Forgotten
-from webtext.crawler.reddit.urls import host_of, key_of_normalised
+from webtext.crawler.reddit.urls import host_of, key_of_normalised, registered_domain
 
 RETRIED = frozenset({Outcome.UNREACHABLE, Outcome.TIMEOUT})
 """Failures that may pass: these are tried again."""
 
+BEGUN_BYTES = 1 << 20
+"""Of a body that did not come whole so much is kept, as Common Crawl does: it is evidence, and no page."""
+
 _SHORT_BODY = 1 << 16
 _FIRST_PACE = 0.1  # seconds a link of a host that was never asked, where no delay is kept
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What came of asking for an address: an answer or a verdict, the request that was sent, and the beginning of an
+    answer that broke off."""
+
+    answer: StoredResponse | Verdict
+    sent: bytes | None = None
+    begun: StoredResponse | None = None
 
 
 class LinkSpider(scrapy.Spider):  # type: ignore[misc]
@@ -69,6 +93,7 @@ class LinkSpider(scrapy.Spider):  # type: ignore[misc]
         recorder: Recorder,
         report: Callable[[], None],
         store: SiteStore | None = None,
+        turns: SharedTurns | None = None,
     ) -> None:
         super().__init__()
         self.plan = plan
@@ -77,10 +102,15 @@ class LinkSpider(scrapy.Spider):  # type: ignore[misc]
         self._terms = terms_of(plan.settings)
         self._replayed = bool(plan.replay)
         self._forgotten = Forgotten(Tombstones() if plan.corpus is None else read_tombstones(plan.corpus))
-        self._delays = HostDelays(0.0 if self._replayed else plan.settings.delay, store=store)
+        self._delays = HostDelays(
+            0.0 if self._replayed else plan.settings.delay, store=store,
+            times=lambda host: 1 if plan.shard.whole else plan.shard.times(registered_domain(host)),
+        )  # fmt: skip
         learned = None if self._replayed else self._delays.learned
         self.sites = Sites(plan.settings, self.ask_site, store=store, learned=learned)
-        self.hosts = Hosts(ledger.waiting(), 0.0 if self._replayed else max(plan.settings.delay, _FIRST_PACE))
+        self.hosts = Hosts(
+            ledger.waiting(), 0.0 if self._replayed else max(plan.settings.delay, _FIRST_PACE), self.sites.count
+        )
         feeder = Feeder(
             self.hosts,
             ledger.claim_keys,
@@ -91,7 +121,7 @@ class LinkSpider(scrapy.Spider):  # type: ignore[misc]
         self.gate = Gate(feeder, room=Room.of(plan.pages, ledger.path, plan.settings), deadline=plan.deadline)
         concurrency = REPLAY_CONCURRENCY if self._replayed else plan.settings.concurrency
         self.dispatcher = Dispatcher(self.gate, recorder, self.follow, concurrency=concurrency, report=report)
-        self._turns = None if self._replayed else HostTurns(self._delays, rest=self.dispatcher.rest)
+        self._turns = None if self._replayed else HostTurns(self._delays, rest=self.dispatcher.rest, shared=turns)
 
     @property
     def settings_of_crawl(self) -> CrawlSettings:
@@ -117,9 +147,10 @@ class LinkSpider(scrapy.Spider):  # type: ignore[misc]
             permission = await self.sites.judge(url)
             if isinstance(permission, Verdict):
                 return Result(link.key, permission.outcome, permission.detail)
-            answer, sent = await self._ask(url)
+            asked = await self._ask(url)
+            answer, sent = asked.answer, asked.sent
             if isinstance(answer, Verdict):
-                return Result(link.key, answer.outcome, answer.detail)
+                return self._ended(link, answer, hops, asked.begun, sent)
             if answer.status in REDIRECTS:
                 target = next_address(answer, seen, self.plan.settings.max_redirects)
             else:
@@ -127,6 +158,10 @@ class LinkSpider(scrapy.Spider):  # type: ignore[misc]
                 if verdict is None:
                     hops.append((answer, sent))
                     break
+                if verdict is CUT_SHORT:
+                    answer = replace(answer, truncated="unspecified")
+                if answer.truncated:
+                    return self._ended(link, verdict, hops, answer, sent)
                 target = verdict
             if isinstance(target, Verdict):
                 return Result(link.key, target.outcome, target.detail)
@@ -135,28 +170,39 @@ class LinkSpider(scrapy.Spider):  # type: ignore[misc]
             hops.append((answer, sent))
             seen.append(target)
             url = target
-        records = [response_records(link.key, hop, stored, asked) for hop, (stored, asked) in enumerate(hops)]
+        records = _records(link, hops)
         records[-1] = with_evidence(records[-1], link.key, len(hops) - 1, [*permission.evidence, *said])
         return Result(
             link.key, PAGE, final_key=key_of_normalised(url), hops=tuple(records), site_files=permission.files
         )
 
+    def _ended(
+        self, link: Link, verdict: Verdict, hops: Sequence[tuple[StoredResponse, bytes | None]],
+        begun: StoredResponse | None, sent: bytes | None,
+    ) -> Result:  # fmt: skip
+        """The result of a link without a page; what came of it, if an answer broke off, is marked as not whole."""
+        if begun is None or not may_be_kept(begun, self.plan.settings, self._terms):
+            return Result(link.key, verdict.outcome, verdict.detail)
+        kept = replace(begun, body=begun.body[:BEGUN_BYTES])
+        records = _records(link, [*hops, (kept, sent)])
+        return Result(link.key, verdict.outcome, verdict.detail, hops=tuple(records))
+
     async def ask_site(self, url: str) -> StoredResponse | Verdict:
         """The answer for a site's own file."""
-        return (await self._ask(url, robots=True))[0]
+        return (await self._ask(url, robots=True)).answer
 
-    async def _ask(self, url: str, *, robots: bool = False) -> tuple[StoredResponse | Verdict, bytes | None]:
-        """An answer or a verdict, after retries; and the request that was sent."""
+    async def _ask(self, url: str, *, robots: bool = False) -> Asked:
+        """What came of it after retries."""
         tries = 1 if self._replayed else 1 + self.plan.settings.retries
         stale = False
         while True:
             if not self._replayed and self._delays.given_up(host_of(url)):
-                return GIVEN_UP, None
+                return Asked(GIVEN_UP)
             tries -= 1
             try:
                 stored, sent = await self._ask_in_turn(url, robots=robots)
             except Refused as error:
-                return error.verdict, None
+                return Asked(error.verdict)
             except BrokenAnswer as error:
                 verdict = error.verdict
                 if error.stale and not stale:
@@ -164,10 +210,10 @@ class LinkSpider(scrapy.Spider):  # type: ignore[misc]
                     tries += 1
                     continue
                 if not tries or verdict.outcome not in RETRIED:
-                    return verdict, None
+                    return Asked(verdict, error.sent, error.begun)
                 continue
             if not tries or (stored.status < 500 and stored.status != 429):
-                return stored, sent
+                return Asked(stored, sent)
 
     async def _ask_in_turn(self, url: str, *, robots: bool) -> tuple[StoredResponse, bytes | None]:
         """One request, when its host may be asked; what came of it is the host's next delay."""
@@ -214,6 +260,10 @@ class LinkSpider(scrapy.Spider):  # type: ignore[misc]
             return False
         # A short body is read: so its connection can be used again.
         return not 0 < declared_length(headers) <= _SHORT_BODY
+
+
+def _records(link: Link, hops: Sequence[tuple[StoredResponse, bytes | None]]) -> list[ResponseRecords]:
+    return [response_records(link.key, hop, stored, sent) for hop, (stored, sent) in enumerate(hops)]
 
 
 def _readable(stored: StoredResponse) -> StoredResponse:

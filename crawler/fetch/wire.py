@@ -12,7 +12,9 @@ from collections.abc import Callable
 from webtext.corpus.outcomes import Outcome
 from webtext.crawler.fetch.decoding import Headers
 from webtext.crawler.fetch.judging import Verdict
-from webtext.crawler.fetch.records import MAX_HEAD, parse_fields
+from webtext.crawler.fetch.records import MAX_HEAD, StoredResponse, parse_fields
+
+BROKE_OFF = "the answer broke off"
 
 _BODILESS = frozenset({204, 304})
 _MAX_LINE = 4_096  # of a chunk's size with its extensions
@@ -28,6 +30,16 @@ class BrokenAnswer(Exception):
         self.verdict = Verdict(outcome, detail)
         self.stale = False
         """Whether it was an idle connection that had ended: asking once more is no second try."""
+        self.begun: StoredResponse | None = None
+        """The head of the answer and what of its body had come, where it broke off inside of the body."""
+        self.sent: bytes | None = None
+        """The request that was sent for it."""
+
+    @property
+    def reason(self) -> str:
+        """Why the body is not whole, in the words of WARC-Truncated (WARC/1.1, section 5.13)."""
+        broke = "disconnect" if self.verdict.detail == BROKE_OFF else "unspecified"
+        return {Outcome.TOO_LARGE: "length", Outcome.TIMEOUT: "time"}.get(self.verdict.outcome, broke)
 
 
 class AnswerParser:
@@ -77,7 +89,12 @@ class AnswerParser:
         elif self._read == self._head:
             raise BrokenAnswer(Outcome.UNREACHABLE, "the connection was closed")
         else:
-            raise BrokenAnswer(Outcome.UNREACHABLE, "the answer broke off")
+            raise BrokenAnswer(Outcome.UNREACHABLE, BROKE_OFF)
+
+    @property
+    def begun(self) -> bytes:
+        """What of the body has come, of an answer that is not complete."""
+        return b"".join(self._parts)
 
     def _head(self, data: bytes) -> bool:
         rest = self._rest + data

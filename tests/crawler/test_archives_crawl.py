@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from crawling import QUICK, WildServer, crawl, fate_of, moved, outcomes_of, pages_of, says
+from crawling import QUICK, WildServer, crawl, cut, fate_of, moved, outcomes_of, pages_of, says
 from dead_web import PACKED, PAGE, DeadWeb, old
 from warcio.archiveiterator import ArchiveIterator
 from web_archives import CommonCrawlServer, Visit, WaybackServer, serve
@@ -33,6 +33,7 @@ def test_a_dead_link_is_had_from_the_first_archive_that_has_it(web: DeadWeb) -> 
     alive = web.wild.add("alive.test", "/", old("alive"))
     web.urls.append(alive)
     both, common, machine = (web.dead(name) for name in ("both", "common", "machine"))
+    web.wild.add("dead.test", "/common", cut)  # whose beginning is recorded, and stands in nobody's way
     web.dead("none")
     packed, led, image, said_no, excluded = (web.dead(n) for n in ("packed", "led", "image", "no", "excluded"))
     refused = web.wild.add("alive.test", "/paid", says(b"pay", status="403 Forbidden"))
@@ -102,6 +103,8 @@ def test_a_dead_link_is_had_from_the_first_archive_that_has_it(web: DeadWeb) -> 
     queries = [target for target in web.crawls.asked if "matchType=host" in target and "CC-MAIN-2013" in target]
     assert len(queries) == 1 + 4
     # What is recorded of a capture: in the ledger, and beside the record.
+    torn = look_up(web.folder / "pages/ledger.sqlite", url_key(common))
+    assert torn is not None and [answer.fetched.year for answer in torn.answers] == [2013]
     found = look_up(web.folder / "pages/ledger.sqlite", url_key(machine))
     assert found is not None and found.capture is not None
     assert found.capture.source == "wayback"

@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-import os
-import random
-import resource
-import signal
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import psutil
 import pytest
-from children import children
-from crawling import QUICK, WildServer, crawl, fate_of, outcomes_of, pages_of, says, silent
+from crawling import crawl, fate_of, outcomes_of, pages_of
 from small_web import write_warc
 from warcio.archiveiterator import ArchiveIterator
 
 from webtext.corpus.config import CrawlSettings
-from webtext.corpus.errors import ChangedSettings, DamagedFile, Interrupted, WebtextError
-from webtext.corpus.files import file_sha256, write_json
-from webtext.corpus.interrupts import Stop
+from webtext.corpus.errors import ChangedSettings, DamagedFile
+from webtext.corpus.files import file_sha256
 from webtext.corpus.manifests import Manifest, verify_files
 from webtext.corpus.outcomes import LossAlarm
-from webtext.crawler.fetch.crawl import check_conditions, pages_inputs, verify_pages
+from webtext.crawler.fetch.crawl import check_conditions, verify_pages
 from webtext.crawler.fetch.ledger import Ledger
-from webtext.crawler.fetch.plan import Plan
 from webtext.crawler.fetch.warc import read_record
 
 HTML = [("Content-Type", "text/html")]
@@ -265,76 +255,6 @@ def test_refetch_begins_anew(copied: Path, once: tuple[Path, Manifest], warc: Pa
     assert not (copied / "work").exists()
 
 
-@pytest.fixture(scope="module")
-def many(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
-    """300 pages: two batches of results."""
-    path = tmp_path_factory.mktemp("many") / "web.warc.gz"
-    urls = [f"http://a.example/{number}" for number in range(300)]
-    write_warc(path, [(url, 200, HTML, b"<p>x") for url in urls])
-    return path, urls
-
-
-def killed(corpus: Path, urls: Sequence[str], warc: Path, monkeypatch: pytest.MonkeyPatch, *, refetch: bool) -> None:
-    """A crawl that dies with some of its links done, in a ledger that is then marked."""
-    monkeypatch.setenv("WEBTEXT_FAULT", "crawl.committed:1")
-    with pytest.raises(WebtextError, match="SIGKILL"):
-        crawl(corpus, urls, replay=[warc], refetch=refetch)
-    monkeypatch.delenv("WEBTEXT_FAULT")
-    with Ledger.writing(corpus / "pages/ledger.sqlite") as ledger:
-        total, outcomes = ledger.counts()
-        assert (total, set(outcomes)) == (300, {"page"})
-        # The first commit is a full batch of 200, or what there was of it when a slow machine's interval had passed.
-        assert 0 < outcomes["page"] < 300
-        assert ledger.meta("mark") is None
-        ledger.set_meta("mark", "here")
-
-
-def is_marked(corpus: Path) -> bool:
-    with Ledger.reading(corpus / "pages/ledger.sqlite") as ledger:
-        return ledger.meta("mark") == "here"
-
-
-def test_a_refetch_that_was_interrupted_goes_on(
-    tmp_path: Path, many: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    warc, urls = many
-    manifest = crawl(tmp_path, urls, replay=[warc])
-    killed(tmp_path, urls, warc, monkeypatch, refetch=True)
-    assert crawl(tmp_path, urls, replay=[warc], refetch=True).identity == manifest.identity
-    assert is_marked(tmp_path)
-    # A finished one is no longer under way: the next begins anew.
-    crawl(tmp_path, urls, replay=[warc], refetch=True)
-    assert not is_marked(tmp_path)
-
-
-def test_a_refetch_goes_on_only_where_it_can(
-    tmp_path: Path, many: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    warc, urls = many
-    killed(tmp_path, urls, warc, monkeypatch, refetch=False)  # no refetch: nothing of it may stay
-    killed(tmp_path, urls, warc, monkeypatch, refetch=True)
-    # Damage would otherwise be met again and again.
-    with (tmp_path / "pages/segment-00000.warc.gz").open("rb+") as file:
-        file.truncate(100)
-    killed(tmp_path, urls, warc, monkeypatch, refetch=True)
-    other = replace(CrawlSettings(), max_redirects=1)
-    assert crawl(tmp_path, urls, replay=[warc], settings=other, refetch=True).rows_out == 300
-    assert not is_marked(tmp_path)
-
-
-def test_a_refetch_whose_loss_was_refused_can_be_accepted_or_begun_anew(tmp_path: Path, warc: Path) -> None:
-    urls = [f"http://lost.example/{number}" for number in range(1_100)]
-    for _ in range(2):
-        with pytest.raises(LossAlarm, match="unreachable"):
-            crawl(tmp_path, urls, replay=[warc], refetch=True)
-        assert not is_marked(tmp_path)
-        with Ledger.writing(tmp_path / "pages/ledger.sqlite") as ledger:
-            ledger.set_meta("mark", "here")
-            ledger.rest()
-    assert crawl(tmp_path, urls, replay=[warc], refetch=True, accept_loss=True).rows_out == 0
-    assert is_marked(tmp_path)
-
-
 def test_no_link_is_no_page(tmp_path: Path, warc: Path) -> None:
     manifest = crawl(tmp_path / "corpus", [], replay=[warc])
     assert (manifest.rows_in, manifest.rows_out) == (0, 0)
@@ -401,134 +321,3 @@ def test_a_spoilt_archive_is_refused_before_anything_starts(tmp_path: Path, warc
     with pytest.raises(DamagedFile, match=r"spoilt\.warc\.gz.*at byte"):
         crawl(tmp_path / "corpus", URLS, replay=[warc, spoilt])
     assert not (tmp_path / "corpus/pages").exists()
-
-
-def test_a_stop_keeps_what_is_there_and_the_next_call_goes_on(tmp_path: Path) -> None:
-    server, stop = WildServer(), Stop(raising=False)
-    calls: list[object] = []
-
-    def tenth_stops(connection, wild) -> None:  # type: ignore[no-untyped-def]
-        # The tenth of them, whichever host that is: their order depends on the server's port.
-        calls.append(connection)
-        if len(calls) == 10:
-            stop.requested = True
-            silent(connection, wild)
-        else:
-            says(b"<p>here")(connection, wild)
-
-    with server.running():
-        urls = [server.add(f"host{number}.test", "/", tenth_stops) for number in range(40)]
-        # One link at a time: what stands before the stop is then known by what the server was asked.
-        # Its answer outlasts the way of the stop, also on a busy machine.
-        settings = replace(QUICK, concurrency=1, retries=0, timeout=8.0)
-        with pytest.raises(Interrupted, match="goes on where it was"):
-            crawl(tmp_path, urls, settings=settings, allow_loopback=server.hosts(), stop=stop)
-        asked = {name for name in server.requests if name.endswith(".test/")}
-        assert len(asked) == 10
-        manifest = crawl(tmp_path, urls, settings=settings, allow_loopback=server.hosts())
-    # The one that hung may have ended as a timeout before the stop reached it; no other is asked twice.
-    assert (manifest.rows_out, sum(manifest.outcomes.values())) in ((40, 0), (39, 1))
-    assert sum(server.requests[name] == 1 for name in asked) >= 9
-
-
-def test_the_crawl_process_dies_with_its_parent(tmp_path: Path) -> None:
-    """However the parent ends: here by SIGKILL, which it cannot hand on."""
-    server = WildServer()
-    with server.running():
-        url = server.add("slow.test", "/", silent)
-        code = (
-            f"import sys; sys.path.insert(0, {str(Path(__file__).parent.parent)!r})\n"
-            f"from pathlib import Path; from crawling import QUICK, crawl; from dataclasses import replace\n"
-            f"crawl(Path({str(tmp_path)!r}), [{url!r}], settings=replace(QUICK, timeout=600.0), "
-            f"allow_loopback={server.hosts()!r})"
-        )
-        parent = psutil.Process(subprocess.Popen([sys.executable, "-c", code]).pid)
-        while not server.requests["slow.test/"]:
-            assert parent.status() != psutil.STATUS_ZOMBIE
-        (child,) = parent.children()
-        parent.kill()
-        parent.wait()
-        psutil.wait_procs([child], timeout=10)
-        assert not child.is_running()
-        # and leaves nothing that the next call could stumble over
-        server.add("slow.test", "/", b"<p>quick")
-        assert crawl(tmp_path, [url], settings=QUICK, allow_loopback=server.hosts()).rows_out == 1
-
-
-def test_what_the_process_meets_reaches_its_parent_as_itself(tmp_path: Path) -> None:
-    (tmp_path / "ledger.sqlite").write_bytes(b"PK\x03\x04" * 300)
-    plan = Plan(pages=tmp_path, settings=QUICK, parent=os.getpid())
-    assert Plan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
-    write_json(tmp_path / "plan.json", plan.to_json())
-    done = subprocess.run(
-        [sys.executable, "-m", "webtext.crawler.fetch.process", str(tmp_path / "plan.json")],
-        capture_output=True,
-        check=False,
-    )
-    assert done.returncode == 1
-    error = json.loads(done.stdout.splitlines()[-1])["error"]
-    assert error["kind"] == "DamagedFile"
-    assert error["where"].endswith("ledger.sqlite")
-    assert done.stderr == b""
-
-
-def test_a_full_disk_is_told_and_loses_nothing(tmp_path: Path) -> None:
-    """As far as a test can fill one: the largest file this process and its children may write."""
-    warc, corpus = tmp_path / "web.warc.gz", tmp_path / "corpus"
-    chance = random.Random(3)
-    urls = [f"http://a.example/{number}" for number in range(8)]
-    write_warc(warc, [(url, 200, HTML, b"<p>" + chance.randbytes(30_000).hex().encode()) for url in urls])
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
-    try:
-        with pytest.raises(WebtextError, match="File too large"):
-            crawl(corpus, urls, replay=[warc])
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert crawl(corpus, urls, replay=[warc]).rows_out == 8
-
-
-def test_a_stop_is_heeded_before_and_after_the_crawl_process(
-    tmp_path: Path, once: tuple[Path, Manifest], warc: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stop = Stop(raising=False)
-    stop.requested = True
-    with pytest.raises(Interrupted):
-        pages_inputs("links", [warc], stop)
-    with pytest.raises(Interrupted):
-        crawl(tmp_path / "corpus", URLS, replay=[warc], stop=stop)
-    assert not (tmp_path / "corpus/pages").exists()
-    stop.requested = False
-
-    def stopping(ledger: Ledger) -> None:
-        stop.requested = True
-        rest(ledger)
-
-    rest = Ledger.rest
-    monkeypatch.setattr(Ledger, "rest", stopping)
-    with pytest.raises(Interrupted):
-        crawl(tmp_path / "corpus", URLS, replay=[warc], stop=stop)
-    monkeypatch.undo()
-    assert crawl(tmp_path / "corpus", URLS, replay=[warc]).identity == once[1].identity
-
-
-def test_a_signal_to_the_process_alone_ends_the_call(tmp_path: Path) -> None:
-    """It comes with the third page, whichever that is; those after it are answered only when it has ended the call."""
-    server = WildServer()
-    asked = itertools.count(1)
-
-    def page(connection, wild) -> None:  # type: ignore[no-untyped-def]
-        number = next(asked)
-        if number == 3:
-            (child,) = [one for one in children() if "webtext.crawler.fetch.process" in one.cmdline()]
-            child.send_signal(signal.SIGINT)
-        (says(b"<p>x") if number <= 3 else silent)(connection, wild)
-
-    with server.running():
-        urls = [server.add(f"host{number}.test", "/", page) for number in range(30)]
-        patient = replace(QUICK, concurrency=1, timeout=600.0)
-        with pytest.raises(Interrupted, match="goes on where it was"):
-            crawl(tmp_path, urls, settings=patient, allow_loopback=server.hosts())
-        for number in range(30):
-            server.add(f"host{number}.test", "/", b"<p>x")
-        assert crawl(tmp_path, urls, settings=QUICK, allow_loopback=server.hosts()).rows_out == 30

@@ -41,7 +41,7 @@ class Links:
     def finished(self) -> bool:
         return not self.left
 
-    def take(self) -> Link | None:
+    def take(self, *, urgent: bool = False) -> Link | None:
         if not self.left:
             return None
         self.left -= 1

@@ -14,6 +14,7 @@ import brotli
 import pytest
 from crawling import (
     QUICK,
+    Answer,
     WildServer,
     chunked,
     crawl,
@@ -30,14 +31,32 @@ from crawling import (
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from fastwarc.warc import ArchiveIterator as FastIterator
 from warcio.archiveiterator import ArchiveIterator
 
 from webtext.crawler.fetch.decoding import decode_body
+from webtext.crawler.fetch.lookup import look_up
 from webtext.crawler.fetch.records import StoredResponse
 from webtext.crawler.fetch.warc import read_record
-from webtext.crawler.reddit.urls import normalise
+from webtext.crawler.reddit.urls import normalise, url_key
 
 PAGE = b"<!doctype html><title>A page</title><p>" + b"All kinds of words. " * 200
+
+
+def torn(body: bytes, headers: dict[str, str] | None = None) -> Answer:
+    """Announces more than it sends, and closes."""
+
+    def answer(connection: socket.socket, wild: WildServer) -> None:
+        says(body, headers, length=len(body) + 500)(connection, wild)
+        connection.close()
+
+    return answer
+
+
+def torn_chunk(connection: socket.socket, wild: WildServer) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n"
+    connection.sendall(head + b"c\r\n<p>one chunk\r\nff\r\n<p>half of another")
+    connection.close()
 
 
 @dataclass
@@ -94,6 +113,15 @@ def crawled(tmp_path_factory: pytest.TempPathFactory) -> object:
             "half": server.add("slow2.test", "/half", half),
             "cut": server.add("broken.test", "/cut", cut),
             "cut gzip": server.add("broken.test", "/gzip", cut_gzip),
+            "torn chunk": server.add("broken2.test", "/chunk", torn_chunk),
+            "torn opt-out": server.add("broken2.test", "/no", torn(b"<meta name=robots content=noai>" + PAGE)),
+            "torn packed opt-out": server.add(
+                "broken3.test",
+                "/no",
+                torn(gzip.compress(b"<meta name=robots content=noai>" + PAGE)[:-20], {"Content-Encoding": "gzip"}),
+            ),
+            "torn from the start": server.add("broken3.test", "/", torn(b"")),
+            "led to torn": server.add("moved.test", "/torn", moved(server.url("broken2.test", "/chunk"))),
             "reset": server.add("broken.test", "/reset", reset),
             "nonsense": server.add("broken.test", "/nonsense", lambda c, _: (c.sendall(b"no HTTP\r\n\r\n"), c.close())),  # type: ignore[arg-type, return-value, func-returns-value]
             "refused": f"http://refused.test:{closed_port}/",
@@ -165,6 +193,11 @@ def test_redirects_are_followed(crawled: Crawled, name: str, target: tuple[str, 
         ("half", "timeout", "no whole answer in time"),
         ("cut", "unreachable", "the answer broke off"),
         ("cut gzip", "unreachable", "the compressed body was cut short"),
+        ("torn chunk", "unreachable", "the answer broke off"),
+        ("torn opt-out", "unreachable", "the answer broke off"),
+        ("torn packed opt-out", "unreachable", "the answer broke off"),
+        ("torn from the start", "unreachable", "the answer broke off"),
+        ("led to torn", "unreachable", "the answer broke off"),
         ("reset", "unreachable", "the connection was closed"),
         ("nonsense", "unreachable", "no valid answer (ParseError)"),
         ("refused", "unreachable", "robots.txt: the connection was refused"),
@@ -286,6 +319,45 @@ def test_the_segment_has_each_hop_with_its_request(crawled: Crawled) -> None:
     assert request.get_header("User-Agent") == "webtext/0.1 (me@example.org)"
     assert request.get_header("From") == "me@example.org"
     assert not [record for record in records if record[1] and "no.test" in record[1]]  # an opt-out leaves nothing
+
+
+def test_the_beginning_of_what_broke_off_is_recorded_and_marked_for_every_reader(crawled: Crawled) -> None:
+    segment = crawled.corpus / "pages/segment-00000.warc.gz"
+    marked: dict[str, str] = {}
+    with segment.open("rb") as file:
+        for record in ArchiveIterator(file, check_digests="raise"):
+            record.raw_stream.read()
+            if reason := record.rec_headers.get_header("WARC-Truncated"):
+                marked[record.rec_headers.get_header("WARC-Record-ID")] = reason
+    with segment.open("rb") as file:
+        found = {one.headers["WARC-Record-ID"]: one.headers.get("WARC-Truncated") for one in FastIterator(file)}
+    assert {name: reason for name, reason in found.items() if reason} == marked
+    reasons = {}
+    for name, url in crawled.urls.items():
+        entry = look_up(crawled.corpus / "pages/ledger.sqlite", url_key(url))
+        if entry is not None and entry.outcome != "page" and entry.answers:
+            last = entry.answers[-1]
+            reasons[name] = marked.pop(f"<{last.record_id}>")
+            stored = read_record(segment, last.offset, last.length)
+            assert (stored.truncated, bool(stored.body)) == (reasons[name], True)
+            assert [answer.status for answer in entry.answers] == ([302, 200] if name == "led to torn" else [200])
+    # Neither what opts out, as far as it came, nor what never began.
+    assert reasons == {
+        "half": "time", "endless": "length", "cut": "disconnect", "cut gzip": "unspecified", "torn chunk": "disconnect",
+        "led to torn": "disconnect",
+    }  # fmt: skip
+    assert not marked
+
+
+def test_a_replay_takes_nothing_of_what_broke_off_for_a_page(crawled: Crawled, tmp_path: Path) -> None:
+    names = ["page", "cut", "half", "endless", "cut gzip", "led to torn"]
+    crawl(
+        tmp_path, [crawled.urls[name] for name in names], replay=[crawled.corpus / "pages/segment-00000.warc.gz"],
+        settings=QUICK,
+    )  # fmt: skip
+    replayed = Crawled(tmp_path, crawled.server, crawled.urls)
+    assert {name: replayed.fate(name)[0] for name in names} == {name: crawled.fate(name)[0] for name in names}
+    assert replayed.fate("cut")[1] == "only the beginning was recorded (WARC-Truncated: disconnect)"
 
 
 def test_nothing_is_left_beside_the_results(crawled: Crawled) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from webtext.crawler.fetch.delays import ASIDES, FAILURES, HostDelays, HostTurns, retry_after
+from webtext.crawler.fetch.delays import ASIDES, FAILURES, LONG_WAIT, HostDelays, HostTurns, retry_after
 from webtext.crawler.fetch.site_store import SiteStore
 
 HOST = "a.example"
@@ -196,8 +196,33 @@ def test_a_long_wait_for_a_host_gives_its_place_to_others() -> None:
             pass
 
     crawl.answer()
+    crawl.now += 1.0 - 0.9 * LONG_WAIT
     asyncio.run(ask())
     assert resting == []
     crawl.answer(503, after=60.0)
     asyncio.run(ask())
     assert resting == [1, -1]
+
+
+def test_many_links_that_lead_to_one_host_give_their_places_to_others() -> None:
+    """A thousand dead domains that were sold to one."""
+    crawl = Crawl()
+    resting: list[int] = []
+
+    async def sleep(seconds: float) -> None:
+        crawl.now += seconds
+        await asyncio.sleep(0)
+
+    turns = HostTurns(crawl.delays, lambda: crawl.now, sleep, rest=resting.append)
+
+    async def ask() -> None:
+        async with turns.turn(HOST):
+            await asyncio.sleep(0)
+            crawl.answer()
+
+    async def run() -> None:
+        await asyncio.gather(*(ask() for _ in range(12)))
+
+    asyncio.run(run())
+    assert resting[:11] == [1] * 11  # all but the first, each behind others
+    assert (resting.count(1), resting.count(-1)) == (22, 22)  # and then until its moment

@@ -117,6 +117,22 @@ def test_a_body_that_was_cut_is_cut_short(encoding: str, missing: int) -> None:
 
 
 @pytest.mark.parametrize("encoding", COMPRESSING)
+def test_the_beginning_of_a_cut_body_is_told_where_it_is_text(encoding: str) -> None:
+    page = random.Random(4).randbytes(300_000).hex().encode()
+    halves = ENCODERS[encoding](page[:200_000]) + ENCODERS[encoding](page[200_000:]) if encoding == "gzip" else None
+    body = halves or ENCODERS[encoding](page)
+    with pytest.raises(CutShort) as caught:
+        decode_body([("Content-Encoding", encoding)], body[: len(body) * 7 // 8], 1_000_000)
+    assert page.startswith(caught.value.begun)
+    assert len(caught.value.begun) > 250_000
+    with pytest.raises(CutShort) as caught:  # of two encodings only the outer one has been undone
+        decode_body(
+            [("Content-Encoding", f"gzip, {encoding}")], ENCODERS[encoding](gzip.compress(page))[:-9], 1_000_000
+        )
+    assert caught.value.begun == b""
+
+
+@pytest.mark.parametrize("encoding", COMPRESSING)
 def test_damaged_data_do_not_decode(encoding: str) -> None:
     body = ENCODERS[encoding](PAGE)
     with pytest.raises(UndecodableBody):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from webtext.crawler.fetch import dispatcher as dispatching
 from webtext.crawler.fetch.dispatcher import Dispatcher
 from webtext.crawler.fetch.feeder import Feeder
 from webtext.crawler.fetch.hosts import Hosts
@@ -96,6 +97,20 @@ def test_the_host_that_bounds_the_end_never_waits_for_others() -> None:
 
 def drain_some(feeder: Feeder, count: int) -> list[Link]:
     return [link for _ in range(count) if (link := feeder.take()) is not None]
+
+
+def test_only_those_that_the_end_waits_for_are_urgent() -> None:
+    sizes = {"large": 20, "middle": 12, "small": 3}
+    source = Source(*(f"http://{host}/{n}" for host, size in sizes.items() for n in range(size)))
+    feeder = source.feeder()
+    assert feeder.take(urgent=True) is None  # nothing is under way yet
+    first = drain(feeder)
+    for link in first:
+        source.end(feeder, link)
+    source.now = 1.0
+    urgent = [feeder.take(urgent=True) for _ in range(4)]
+    assert urls([link for link in urgent if link]) == ["large/1", "middle/1"]
+    assert urls(drain(feeder)) == ["small/1"]
 
 
 def test_a_slow_host_counts_by_its_pace() -> None:
@@ -237,6 +252,68 @@ def test_no_more_links_are_under_way_than_allowed(recorder: Recorder) -> None:
 
     run(recorder, Source(*(f"http://h{key}/" for key in range(20))), follow)
     assert most == 3
+
+
+def test_a_crawl_that_lags_begins_only_what_the_end_waits_for(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatching.Pressure, "lagged", lambda self, seconds: setattr(self, "limit", 1))
+    source = Source(*(f"http://large/{n}" for n in range(14)), *(f"http://small{n}/" for n in range(6)))
+    under_way, most, feeder = set[str](), list[set[str]](), source.feeder()
+
+    async def follow(link: Link) -> Result:
+        host = host_of(link.url)
+        under_way.add(host)
+        most.append(set(under_way))
+        await asyncio.sleep(0.15 if link.key == 0 else 0.001)  # the first lasts until the loop has been looked at
+        under_way.remove(host)
+        source.now += 1.0
+        source.next[host] = source.now
+        return Result(link.key, "timeout")
+
+    dispatcher = Dispatcher(feeder, recorder, follow, concurrency=3, report=lambda: None)
+    asyncio.run(dispatcher.run())
+    assert recorder.outcomes == {"timeout": 20}
+    late = most[most.index({"large"}, 1) :] if {"large"} in most[1:] else most[3:]
+    assert all(len(hosts) == 1 or "large" in hosts for hosts in late)
+
+
+def test_a_full_crawl_sleeps_while_hosts_could_be_asked(recorder: Recorder) -> None:
+    """Hosts that are due wake nobody who could not ask them."""
+    source, passes = Source(*(f"http://h{key}/" for key in range(20))), [0]
+
+    async def follow(link: Link) -> Result:
+        source.next = {f"h{key}": source.now + 0.001 for key in range(20)}
+        await asyncio.sleep(0.05)
+        source.now += 0.05
+        return Result(link.key, "timeout")
+
+    asked = Feeder.take
+
+    def counted(self: Feeder, *, urgent: bool = False) -> Link | None:
+        passes[0] += 1
+        return asked(self, urgent=urgent)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Feeder, "take", counted)
+        run(recorder, source, follow)
+    assert recorder.outcomes == {"timeout": 20}
+    assert passes[0] < 200
+
+
+def test_one_place_in_sixteen_is_kept_for_those_that_the_end_waits_for(recorder: Recorder) -> None:
+    source, under_way, most = Source(*(f"http://h{key}/" for key in range(20))), set[int](), [0]
+
+    async def follow(link: Link) -> Result:
+        under_way.add(link.key)
+        most[0] = max(most[0], len(under_way))
+        await asyncio.sleep(0)
+        under_way.remove(link.key)
+        return Result(link.key, "timeout")
+
+    asyncio.run(Dispatcher(source.feeder(), recorder, follow, concurrency=16, report=lambda: None).run())
+    assert most == [15]
+    assert recorder.outcomes == {"timeout": 20}
 
 
 def test_a_stop_keeps_what_has_ended_and_cancels_the_rest(recorder: Recorder) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tracemalloc
 
+import pytest
+
 from webtext.crawler.fetch.figures import HostFigure
 from webtext.crawler.fetch.hosts import Hosts
 
@@ -11,6 +13,15 @@ LINKS = [
     (5, "http://b.example/1"), (-7, "http://a.example/1"), (3, "http://b.example:8080/2"), (9, "http://c.example/"),
     (1, "http://a.example/2"), (2, "http://b.example/3"),
 ]  # fmt: skip
+
+
+def test_the_first_link_of_a_host_waits_for_its_files_and_the_others_do_not() -> None:
+    hosts = Hosts([(1, "http://a.example/1"), (2, "http://a.example/2")], 1.0, files=3)
+    hosts.take(0)
+    hosts.ended(0, 4.2, page=True)  # robots.txt, two more, the page
+    assert hosts.pace[0] == pytest.approx(1.05)
+    hosts.ended(0, 2.05, page=True)
+    assert hosts.pace[0] == pytest.approx(1.35)
 
 
 def test_links_lie_by_host_in_their_order() -> None:

@@ -35,6 +35,23 @@ def archive(folder: Path, *warcs: Path) -> ReplayArchive:
     return ReplayArchive(files, folder / "index.npy")
 
 
+def marked(url: str, body: bytes, date: str) -> bytes:
+    """A record that says of itself that it is not whole."""
+    plain = gzip.decompress(record(url, body, date))
+    return gzip.compress(plain.replace(b"WARC-Type", b"WARC-Truncated: length\r\nWARC-Type", 1))
+
+
+def test_a_record_that_is_not_whole_says_so_and_answers_only_where_none_is(tmp_path: Path) -> None:
+    whole = warc(tmp_path / "whole", record("http://a.example/x", b"whole"))
+    later = warc(tmp_path / "later", marked("http://a.example/x", b"half", "2025-09-09T00:00:00Z"))
+    alone = archive(tmp_path, later).find("http://a.example/x", 1_000)
+    assert alone is not None
+    assert (alone.body, alone.truncated) == (b"half", "length")
+    both = archive(tmp_path, later, whole).find("http://a.example/x", 1_000)
+    assert both is not None
+    assert (both.body, both.truncated) == (b"whole", "")
+
+
 def body_of(found: ReplayArchive, url: str) -> bytes | None:
     stored = found.find(url, 1_000)
     return None if stored is None else stored.body

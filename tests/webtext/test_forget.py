@@ -201,6 +201,7 @@ def test_the_corpus_has_the_texts_and_tokens_of_one_whose_dump_never_named_them(
 def test_ledger_and_archive_still_fit_and_other_pages_are_read_from_them(walk: Walk, forgotten: Corpus) -> None:
     from webtext.corpus.outcomes import Stage
     from webtext.corpus.stages import stage_manifest
+    from webtext.crawler.fetch.evidence import read_evidence
     from webtext.crawler.fetch.verify import verify_pages
     from webtext.crawler.fetch.warc import read_record
 
@@ -218,6 +219,11 @@ def test_ledger_and_archive_still_fit_and_other_pages_are_read_from_them(walk: W
     ]
     assert consent[0]
     assert consent[0] == consent[1]
+    said = read_evidence(forgotten.path / "pages" / answer.segment, answer.offset)
+    before = look_up(walk.corpus / "pages/ledger.sqlite", url_key("https://site3.example/articles/3"))
+    assert before is not None
+    (place,) = before.answers
+    assert said == read_evidence(walk.corpus / "pages" / place.segment, place.offset) != []
     assert look_up(forgotten.path / "pages/ledger.sqlite", url_key(ADDRESSES[0])) is None
     db = sqlite3.connect(forgotten.path / "pages/ledger.sqlite")
     assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)

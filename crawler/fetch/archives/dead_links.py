@@ -21,8 +21,9 @@ from webtext.corpus.schemas import signed_key, unsigned_key
 from webtext.crawler.fetch.archives.ends import DeadLink, Found, Missed, Ruled
 from webtext.crawler.fetch.archives.orders import ARCHIVES, LIVE, Orders, following, is_dead
 from webtext.crawler.fetch.archives.tables import ARCHIVE_TABLES
-from webtext.crawler.fetch.ledger import PAGE, response_row
+from webtext.crawler.fetch.ledger import PAGE
 from webtext.crawler.fetch.ledger_file import transaction
+from webtext.crawler.fetch.ledger_rows import response_row
 from webtext.crawler.reddit.urls import host_of
 
 HELD = 3
@@ -248,6 +249,8 @@ class DeadLinks:
             "UPDATE links SET state = 2, outcome = ?, detail = '', final_url = ?, final_key = ?, hop = ? WHERE key = ?",
             (PAGE, final, signed_key(end.final_key), len(end.hops) - 1, key),
         )
+        # Of a live answer that broke off; its record stays in the segments.
+        self._db.execute("DELETE FROM responses WHERE key = ?", (key,))
         self._db.executemany(
             "INSERT INTO responses VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [response_row(key, hop, placed) for hop, placed in enumerate(end.hops)],
