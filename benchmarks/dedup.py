@@ -1,7 +1,7 @@
 """Dedup against its peers: quality, speed, memory, growth. Writes the section `dedup` of docs/benchmarks.md.
 
     python -m venv PEERS && PEERS/bin/pip install datasketch==2.0.0 rensa==0.5.0 text-dedup==0.4.0 datatrove==0.10.1 \\
-        spacy 'xxhash<4' pyarrow==25.0.1
+        spacy tokenizers 'xxhash<4' pyarrow==25.0.1
     python benchmarks/dedup.py --peers PEERS/bin/python --work FOLDER [--counts 100000,400000,1600000] [--templates N]
 
 Everything runs in child processes, taking turns; times are wall clock and processor seconds of the whole way (read,

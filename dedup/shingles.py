@@ -81,17 +81,19 @@ def word_grams(words: Words, size: int) -> Shingles:
 
 def shingle_sets(texts: Texts, size: int) -> Shingles:
     """The shingles of `texts` as sets: those of a document sorted, each once. Takes any number of texts."""
-    sets: list[NDArray[np.uint64]] = []
+    sets, sizes = [np.empty(0, np.uint64)], [np.zeros(1, np.int64)]
     for part in texts.blocks():
         found = shingles(texts[part], size)
-        cuts = found.offsets.tolist()
-        for start, stop in pairwise(cuts):
-            own = np.sort(found.hashes[start:stop])
-            first = np.ones(len(own), bool)
-            first[1:] = own[1:] != own[:-1]
-            sets.append(own[first])
-    offsets = np.cumsum([0, *map(len, sets)]).astype(np.int64)
-    return Shingles(np.concatenate([np.empty(0, np.uint64), *sets]), offsets)
+        hashes = found.hashes
+        for start, stop in pairwise(found.offsets.tolist()):
+            hashes[start:stop].sort()
+        first = np.ones(len(hashes) + 1, bool)
+        first[1:-1] = hashes[1:] != hashes[:-1]
+        first[found.offsets] = True  # what a document begins with, another may have ended with
+        before = np.cumsum(first) - first  # sets' members before each shingle
+        sets.append(hashes[first[:-1]])
+        sizes.append(np.diff(before[found.offsets]))
+    return Shingles(np.concatenate(sets), np.cumsum(np.concatenate(sizes)))
 
 
 def words_reference(text: str) -> list[str]:

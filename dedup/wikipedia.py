@@ -99,10 +99,13 @@ def possible_marks(documents: pa.Table) -> NDArray[np.bool_]:
         pc.fill_null(pc.match_substring(documents[name], HOST, ignore_case=True), False)
         for name in ("url", "final_url", "canonical")
     ]
-    found += [pc.match_substring(documents["title"], dash) for dash in _DASHES]
     result = _with_letters(Texts.of(documents["text"]))
     for each in found:
         result |= each.to_numpy()
+    dashes = [pc.match_substring(documents["title"], dash).to_numpy() for dash in _DASHES]
+    rows = np.flatnonzero(np.logical_or.reduce(dashes))
+    titles = documents["title"].take(pa.array(rows)).to_pylist()
+    result[rows] |= np.fromiter((_TITLE.search(title) is not None for title in titles), bool, len(rows))
     return result
 
 
@@ -114,9 +117,11 @@ def _with_letters(texts: Texts) -> NDArray[np.bool_]:
     for part in texts.blocks():
         block = texts[part]
         data = block.data[block.offsets[0] : block.offsets[-1]]
-        latin = (data[:-2] == ord("i")) & (data[1:-1] == ord("k")) & (data[2:] == ord("i"))
-        cyrillic = (data[:-4] == 0xB8) & (data[2:-2] == 0xBA) & (data[4:] == 0xB8)
-        at = np.concatenate((np.flatnonzero(latin), np.flatnonzero(cyrillic))) + block.offsets[0]
+        latin = np.flatnonzero(data[1:-1] == ord("k"))  # the rarest of the three
+        latin = latin[(data[latin] == ord("i")) & (data[latin + 2] == ord("i"))]
+        cyrillic = np.flatnonzero(data[2:-2] == 0xBA)
+        cyrillic = cyrillic[(data[cyrillic] == 0xB8) & (data[cyrillic + 4] == 0xB8)]
+        at = np.concatenate((latin, cyrillic)) + block.offsets[0]
         found[part.start + np.searchsorted(block.offsets, at, "right") - 1] = True
     return found
 

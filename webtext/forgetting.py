@@ -35,6 +35,7 @@ from webtext.corpus.tombstones import (
     read_tombstones,
     write_tombstones,
 )
+from webtext.overlap_file import OVERLAP_NAME
 from webtext.runs import FORGOTTEN_SHARDS, pinned_shards
 
 if TYPE_CHECKING:
@@ -143,6 +144,7 @@ def _work(path: Path) -> bool:
 def _refuse(path: Path, settings: Settings, finished: Mapping[Stage, Manifest]) -> None:
     """Find before anything is changed what would stop a stage from being made again."""
     from webtext.folder import SECTIONS
+    from webtext.overlaps import beside_of
 
     for lock in sorted(path.glob("runs/*/lock")):
         holder = lock_holder(lock.parent)
@@ -159,6 +161,8 @@ def _refuse(path: Path, settings: Settings, finished: Mapping[Stage, Manifest]) 
         now: dict[str, Any] = dict(shaping(getattr(settings, SECTIONS[stage])))
         if stage is Stage.SHARDS:
             now["tokenizer"] = manifest.settings.get("tokenizer")
+        if stage is Stage.CLEAN:
+            now |= beside_of(settings.dedup).stated()
         refuse_changes(stage, manifest, now, rules[stage])
 
 
@@ -384,7 +388,7 @@ def _remove_stage(path: Path, stage: Stage) -> None:
 
 
 def _sweep(path: Path) -> None:
-    """Older shards that hold something forgotten, and reports, which name addresses."""
+    """Older shards that hold something forgotten; reports and what `overlap` found, which name addresses."""
     from webtext.crawler.forgotten import Forgotten
     from webtext.tokenize.shard_index import OLDER
 
@@ -396,3 +400,4 @@ def _sweep(path: Path) -> None:
     if older.is_dir() and not any(older.iterdir()):
         older.rmdir()
     shutil.rmtree(path / "report", ignore_errors=True)
+    (path / OVERLAP_NAME).unlink(missing_ok=True)

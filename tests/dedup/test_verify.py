@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import comb
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,24 @@ def test_jaccard_of_known_sets() -> None:
 @pytest.mark.parametrize(("threshold", "least"), [(1.0, 128), (0.7, 75), (0.1, 3)])
 def test_a_sketch_must_agree_in_so_many_values(threshold: float, least: int) -> None:
     assert least_matches(threshold, 128) == least
+
+
+def ruled_out(similarity: float, permutations: int = 128) -> float:
+    """The chance that so similar a pair is ruled out by its sketches: fewer values agree than the margin asks for."""
+    chance = similarity + (1 - similarity) / 256  # the same minimum, or another one with the same lowest byte
+    return sum(
+        comb(permutations, count) * chance**count * (1 - chance) ** (permutations - count)
+        for count in range(least_matches(0.7, permutations))
+    )
+
+
+def test_the_margin_loses_hardly_a_copy_and_spares_most_looks_at_unlike_pairs() -> None:
+    """The chances that `SAFE_DEVIATIONS` states."""
+    assert [round(1 / ruled_out(similarity), -2) for similarity in (0.70, 0.72, 0.75)] == [500, 2_800, 71_600]
+    assert ruled_out(0.8) < 1e-8
+    assert [round(ruled_out(similarity), 2) for similarity in (0.5, 0.55, 0.6)] == [0.97, 0.75, 0.32]
+    spread = [ruled_out(0.7 + 0.28 * step / 1_000) for step in range(1_001)]
+    assert sum(spread) / len(spread) < 1 / 11_000  # the bar is one in 33: recall .97 from .7 on
 
 
 def test_a_sketch_rules_out_below_its_margin_and_not_at_it() -> None:

@@ -196,6 +196,6 @@ def may_have_a_mark(document: dict[str, Any]) -> bool:
     addresses = [document[name] or "" for name in ("url", "final_url", "canonical")]
     return (
         any("wikipedia.org" in address.lower() for address in addresses)
-        or any(dash in document["title"] for dash in "-\u2013\u2014")
+        or wikipedia_mark(url="", final_url="", canonical=None, title=document["title"], text="") != ""
         or any(letters in document["text"] for letters in ("iki", "ики"))
     )

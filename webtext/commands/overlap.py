@@ -45,7 +45,8 @@ def overlap(
     """The share of test sets' 8-grams that the corpus holds, as in table 6 of the paper.
 
     By set and by example, with the documents they come from, the paper's own figures beside them. Words are lower-cased
-    letters and digits. Every n-gram is counted exactly: the sets are hashed, the corpus streams past them.
+    letters and digits. Every n-gram is counted exactly: the sets are hashed, the corpus streams past them. What is
+    found of 8-grams in clean stays in CORPUS/overlap.json, where eval reads it.
     """
     on = engine_of(engine, address, beam_option)
     found = open_corpus(corpus, create=False).overlap(
