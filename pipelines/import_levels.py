@@ -21,7 +21,7 @@ from webtext.pipelines.import_merge import Merge, MergeRange
 from webtext.pipelines.import_runs import SortedRun, groups_of
 from webtext.pipelines.links_gather import key_ranges
 
-RANGE_BYTES = 256_000_000
+RANGE_BYTES = 128_000_000
 """Text of the rows of one range of keys, about: what is done by one worker at once, and not done again."""
 
 
