@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from webtext.corpus.errors import WebtextError
 from webtext.demo import (
     plants_archives,
+    plants_beside,
     plants_clean,
     plants_documents,
     plants_links,
@@ -64,4 +65,5 @@ def build_web(size: Size) -> DemoWeb:
     plants_upkeep.plant(web)
     plants_trace.plant(web)
     plants_archives.plant(web)
+    plants_beside.plant(web)
     return web

@@ -15,6 +15,7 @@ from webtext.demo.answers import NOT_FOUND, Answer, Place
 from webtext.demo.archive import LittleArchives
 from webtext.demo.articles import Article
 from webtext.demo.dump import DUMP_NAME, Dump
+from webtext.demo.encyclopedia import Beside
 from webtext.demo.registry import Check, Registry, all_of, ends_as
 from webtext.demo.templates import COMMENTS, READERS, TEMPLATES, Page
 
@@ -46,6 +47,7 @@ class DemoWeb:
     archives: LittleArchives = field(default_factory=LittleArchives)
     articles: dict[str, Article] = field(default_factory=dict)
     """The article of each page of an ordinary site, by address."""
+    beside: Beside = field(default_factory=Beside)
 
     def answer(self, host: str, target: str, asked: int) -> Answer:
         """As `Web.answer`. Of several answers each is given once, the last one again and again."""
@@ -115,19 +117,22 @@ class DemoWeb:
             [host, target, [[answer.status, answer.headers, answer.body.hex(), answer.manner.name] for answer in given]]
             for (host, target), given in sorted(self.answers.items())
         ]
+        beside = {name: data.hex() for name, data in self.beside.files().items()}
         return identity_of(
-            [answers, sorted(self.names.items()), self.dump.data().hex(), self.chosen, self.archives.identity()]
+            [answers, sorted(self.names.items()), self.dump.data().hex(), self.chosen, self.archives.identity(), beside]
         )
 
     def write_sources(self, folder: Path) -> tuple[Path, Path]:
-        """Write the dump and the URL list where they do not lie yet; their paths."""
+        """Write the dump, the URL list and what lies beside them, where they do not lie yet; the paths of the two."""
         self.dump.write(folder / DUMP_NAME)
-        path, data = folder / LIST_NAME, "".join(f"{line}\n" for line in self.chosen).encode()
-        with os_errors(path):
-            there = path.exists() and path.read_bytes() == data
-        if not there:
-            write_bytes(path, data)
-        return folder / DUMP_NAME, path
+        chosen = "".join(f"{line}\n" for line in self.chosen).encode()
+        for name, data in {LIST_NAME: chosen, **self.beside.files()}.items():
+            path = folder / name
+            with os_errors(path):
+                there = path.exists() and path.read_bytes() == data
+            if not there:
+                write_bytes(path, data)
+        return folder / DUMP_NAME, folder / LIST_NAME
 
 
 def build_sites(web: DemoWeb, articles: list[Article], hosts: int) -> None:

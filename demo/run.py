@@ -24,11 +24,13 @@ from webtext.demo import show
 from webtext.demo.archive import DATA, INDEX, MACHINE
 from webtext.demo.build import Size, build_web
 from webtext.demo.dump import DUMP_NAME
+from webtext.demo.encyclopedia import ENCYCLOPEDIA_NAME, INDEX_NAME, QUIZ_NAME
 from webtext.demo.finished import Finished
 from webtext.demo.pages import LIST_NAME, DemoWeb
 from webtext.demo.plants_upkeep import FORGOTTEN
 from webtext.demo.registry import Broken
 from webtext.demo.server import WebServer, read_log
+from webtext.overlaps import make_article_index
 
 MARKER = "demo.json"
 """The file that makes a folder a demo's."""
@@ -166,8 +168,11 @@ def build_corpus(folder: Path, web: DemoWeb, size: Size) -> tuple[Corpus, Mappin
         corpus.crawl(contact=CONTACT, delay=size.delay, _little_web=server.resolver_table(), _clock=CLOCK)
     show.command("extract", path, "--quality", QUALITY, "--workers", WORKERS)
     corpus.extract(quality=[QUALITY], workers=WORKERS)
-    show.command("dedup", path, "--workers", WORKERS)
-    corpus.dedup(workers=WORKERS)
+    encyclopedia, articles, quiz = folder / ENCYCLOPEDIA_NAME, folder / INDEX_NAME, folder / QUIZ_NAME
+    show.command("wikipedia", "index", articles, encyclopedia, "--workers", WORKERS)
+    make_article_index(articles, encyclopedia, workers=WORKERS)
+    show.command("dedup", path, "--wikipedia-index", articles, "--decontaminate", quiz, "--workers", WORKERS)
+    corpus.dedup(wikipedia_index=articles, decontaminate=[quiz], workers=WORKERS)
     show.command("tokenize", path, "--vocab-size", size.vocab_size, "--workers", WORKERS)
     corpus.tokenize(vocab_size=size.vocab_size, workers=WORKERS)
     return corpus, read_log(folder / REQUESTS)

@@ -110,6 +110,7 @@ def _work(path: Path) -> bool:
 def _refuse(path: Path, settings: Settings, finished: Mapping[Stage, Manifest]) -> None:
     """Find before anything is changed what would stop a stage from being made again."""
     from webtext.folder import SECTIONS
+    from webtext.overlaps import beside_of
 
     for lock in sorted(path.glob("runs/*/lock")):
         holder = lock_holder(lock.parent)
@@ -126,6 +127,8 @@ def _refuse(path: Path, settings: Settings, finished: Mapping[Stage, Manifest]) 
         now: dict[str, Any] = dict(shaping(getattr(settings, SECTIONS[stage])))
         if stage is Stage.SHARDS:
             now["tokenizer"] = manifest.settings.get("tokenizer")
+        if stage is Stage.CLEAN:
+            now |= beside_of(settings.dedup).stated()
         refuse_changes(stage, manifest, now, rules[stage])
 
 

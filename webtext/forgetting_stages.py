@@ -20,6 +20,7 @@ from webtext.corpus.schemas import DOCUMENTS
 from webtext.corpus.stages import OUTCOMES_FOLDER, StageRun, stage_manifest
 from webtext.crawler.forgotten import Forgotten
 from webtext.forgetting_look import generations, in_shards, lines_in, rows_in
+from webtext.overlap_file import OVERLAP_NAME
 
 if TYPE_CHECKING:
     from webtext.api import Corpus
@@ -131,7 +132,7 @@ def _remove_stage(path: Path, stage: Stage) -> None:
 
 
 def sweep_beside(path: Path) -> None:
-    """Older shards that hold something forgotten; reports, and the list of a recipe, which name addresses."""
+    """Older shards that hold something forgotten; reports, what `overlap` found, and the list of a recipe, which name addresses."""
     from webtext.recipes import LIST_NAME, forget_listed
     from webtext.tokenize.shard_index import OLDER
 
@@ -143,5 +144,6 @@ def sweep_beside(path: Path) -> None:
     if older.is_dir() and not any(older.iterdir()):
         older.rmdir()
     shutil.rmtree(path / "report", ignore_errors=True)
+    (path / OVERLAP_NAME).unlink(missing_ok=True)
     if (path / LIST_NAME).is_file():
         forget_listed(path / LIST_NAME, forgotten)

@@ -15,6 +15,7 @@ from webtext.corpus.lock import corpus_lock
 from webtext.corpus.outcomes import Stage
 from webtext.extras import needs
 from webtext.inspection import CorpusInspection
+from webtext.overlap_file import keep_overlap
 
 if TYPE_CHECKING:
     from webtext.corpus.config import DedupSettings
@@ -39,6 +40,8 @@ class CorpusOverlaps(CorpusInspection):
         engine: Mapping[str, object] | None = None,
     ) -> Overlap:
         """The share of each test set's n-grams that the corpus holds (table 6 of the GPT-2 paper).
+
+        What is found of 8-grams in clean/ is also kept in overlap.json, where `eval` looks for it.
 
         Args:
             sets: files or folders in their publishers' layouts, or any text, JSON, CSV or Parquet; KIND=PATH says
@@ -65,7 +68,9 @@ class CorpusOverlaps(CorpusInspection):
             rows, told = measure_overlap(work, files, found, words=words, frequent=frequent, engine=on)
             if work.parent.exists() and not any(work.parent.iterdir()):
                 work.parent.rmdir()
-            return Overlap(str(self.path), stage, rows, words, frequent, tuple(told))
+            result = Overlap(str(self.path), stage, rows, words, frequent, tuple(told))
+            keep_overlap(self.path, result, source.identity)
+            return result
 
     def mirrors(self) -> Mirrors:
         """The hosts that copies of Wikipedia were found on, with what was removed of each, and what stayed."""

@@ -18,6 +18,7 @@ from webtext.corpus.interrupts import stop_signals
 from webtext.corpus.lock import corpus_lock
 from webtext.corpus.progress import say
 from webtext.models import open_models
+from webtext.overlap_file import OVERLAP_NAME, kept_overlap
 from webtext.train.checkpoint import STATE
 from webtext.train.device import Numerics, precision
 from webtext.train.folders import find_model, is_model_folder
@@ -31,8 +32,6 @@ from webtext.train.zeroshot.results import RESULTS, Overlaps, write_results
 from webtext.train.zeroshot.sources import MissingSet, find_set
 from webtext.train.zeroshot.task import Task
 from webtext.written_samples import samples_result, shards_of
-
-OVERLAP = "overlap.json"
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def evaluate(
         data: the folder with the test sets.
         corpus: what `samples` and the overlap are compared with, where `source` is no corpus.
         limit: examples of each task at most.
-        overlap: what `webtext overlap --json` printed; by default overlap.json of the corpus, where there is one.
+        overlap: what `webtext overlap --json` printed; by default what it left in overlap.json of the corpus.
         without_overlap: score without the examples of which the corpus holds an 8-gram.
         hub: get missing sets from the network into `data`.
         redo: score again what is there already.
@@ -157,16 +156,18 @@ def _subject(source: Path, run: str, checkpoint: str, corpus: Path | None, out: 
 
 
 def _overlaps(path: Path | None, corpus: Path | None, *, needed: bool) -> Overlaps:
-    if path is None and corpus is not None and (corpus / OVERLAP).is_file():
-        path = corpus / OVERLAP
+    older = False
+    if path is None and corpus is not None:
+        kept, holds = kept_overlap(corpus)
+        path, older = (kept, False) if holds else (None, kept is not None)
     if path is not None:
         return Overlaps.read(path)
+    hint = f"webtext overlap {corpus or 'CORPUS'} SET… finds it"
     if needed:
-        raise UsageError(
-            "nothing says which examples the corpus holds",
-            where="--without-overlap",
-            hint="webtext overlap CORPUS SET… --json > overlap.json, then --overlap overlap.json",
-        )
+        what = f"{OVERLAP_NAME} is of an older clean/" if older else "nothing says which examples the corpus holds"
+        raise UsageError(what, where="--without-overlap", hint=hint)
+    if older:
+        say(f"eval: {corpus}/{OVERLAP_NAME} is of an older clean/ and is not used; {hint}")
     return Overlaps()
 
 

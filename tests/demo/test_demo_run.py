@@ -40,7 +40,8 @@ def test_it_shows_sample_waterfall_and_what_to_do_next(small_demo: SmallDemo) ->
 def test_nothing_is_left_behind(small_demo: SmallDemo) -> None:
     assert litter(small_demo.folder / "corpus") == []
     assert sorted(path.name for path in small_demo.folder.iterdir()) == [
-        "RS_2025-01.zst", "corpus", "demo.json", "reading-list.txt", "requests.log",
+        "RS_2025-01.zst", "corpus", "demo.json", "encyclopedia", "encyclopedia-pages-articles.xml.bz2", "quiz.jsonl",
+        "reading-list.txt", "requests.log",
     ]  # fmt: skip
 
 
@@ -58,6 +59,7 @@ def test_a_second_run_tells_its_commands_and_has_nothing_to_do(
         "links",
         "crawl",
         "extract",
+        "wikipedia",
         "dedup",
         "tokenize",
         "train",

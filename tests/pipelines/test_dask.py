@@ -16,12 +16,19 @@ from tasks import Slow, Touch, done
 
 from webtext.corpus.config import DedupSettings, EngineSettings, shaping
 from webtext.corpus.errors import Interrupted, UsageError, WebtextError
-from webtext.corpus.files import file_sha256
+from webtext.corpus.files import file_sha256, read_parquet
 from webtext.corpus.outcomes import Stage
 from webtext.corpus.progress import read_progress
+from webtext.corpus.schemas import CONTAMINATED
 from webtext.corpus.stages import StageRun
+from webtext.corpus.testsets.example import TestSet
+from webtext.corpus.testsets.sets import read_set
+from webtext.dedup.article_index import ArticleIndex
 from webtext.dedup.rules import RULES
 from webtext.pipelines import dask_cluster as engine_module
+from webtext.pipelines import wikipedia
+from webtext.pipelines.article_index import make_index
+from webtext.pipelines.contamination import stated
 from webtext.pipelines.dedup import make_clean
 from webtext.pipelines.engine import Engine
 from webtext.pipelines.engines import choose_engine
@@ -81,27 +88,56 @@ def rows() -> list[dict[str, object]]:
     found = [document(f"{number}", text, karma=50 + number) for number, text in enumerate(texts)]
     found += [document(f"near-{number}", reworded(texts[number])) for number in range(0, 48, 4)]
     found += [document(f"same-{number}", texts[number]) for number in range(1, 48, 6)]
+    found += [document(f"copy-{number}", ARTICLES[number]) for number in range(3)]
+    found += [document(f"leak-{number}", f"{words(200 + number, 60)} {EXAMPLES[number]}") for number in range(4)]
     return [*found, document("mirror", words(99, 60), title="Umbrella - Wikipedia")]
 
 
-def clean(corpus: Path, cuts: list[int], engine: Engine) -> dict[str, str]:
-    settings = DedupSettings()
-    run = StageRun.begin(corpus, Stage.CLEAN, settings=shaping(settings), rules=RULES, inputs={"documents": "these"})
+ARTICLES = [words(300 + number, 80) for number in range(5)]
+EXAMPLES = [words(400 + number, 30) for number in range(4)]
+
+
+@pytest.fixture(scope="module")
+def beside(tmp_path_factory: pytest.TempPathFactory) -> tuple[ArticleIndex, TestSet]:
+    """An index of articles and a test set, with both of which documents are compared."""
+    folder = tmp_path_factory.mktemp("beside")
+    for name in ("articles", "index"):
+        (folder / name).mkdir()
+    for number, text in enumerate(ARTICLES):
+        (folder / "articles" / f"{number}.txt").write_text(text)
+    (folder / "mine.txt").write_text("\n".join(EXAMPLES))
+    index, _ = make_index(folder / "index", [folder / "articles"], words=5, engine=Engine())
+    return index, read_set(folder / "mine.txt")
+
+
+def clean(corpus: Path, cuts: list[int], engine: Engine, beside: tuple[ArticleIndex, TestSet]) -> dict[str, str]:
+    index, tests = beside
+    settings = DedupSettings(decontaminate_by="excise")
+    said = {**shaping(settings), "wikipedia_index": index.identity, "decontaminate": stated([tests])}
+    run = StageRun.begin(corpus, Stage.CLEAN, settings=said, rules=RULES, inputs={"documents": "these"})
     documents = store_documents(corpus, rows(), cuts)
-    manifest = make_clean(run, corpus, documents, settings, engine=engine, accept_loss=True)
-    assert dict(manifest.outcomes) == {"duplicate": 8, "near-duplicate": 12, "wikipedia": 1}
+    manifest = make_clean(
+        run, corpus, documents, settings, engine=engine, accept_loss=True, articles=index, sets=[tests]
+    )
+    assert dict(manifest.outcomes) == {"duplicate": 8, "near-duplicate": 12, "wikipedia": 4}
+    names = read_parquet(corpus / "clean/contaminated.parquet", CONTAMINATED)["url"].to_pylist()
+    assert sorted(url.rpartition("/")[2] for url in names) == [f"leak-{number}" for number in range(4)]
     return {name: file_sha256(corpus / name) for name in manifest.files}
 
 
-def test_the_whole_dedup_stage_has_the_same_bytes_also_when_a_worker_is_killed_in_it(tmp_path: Path) -> None:
-    expected = clean(tmp_path / "local", [], Engine())
+def test_the_whole_dedup_stage_has_the_same_bytes_also_when_a_worker_is_killed_in_it(
+    tmp_path: Path, beside: tuple[ArticleIndex, TestSet], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With both comparisons: copies of articles, and text of tests that is cut out."""
+    monkeypatch.setattr(wikipedia, "ALONE_ROWS", 0)
+    expected = clean(tmp_path / "local", [], Engine(), beside)
     cuts = list(range(5, 65, 5))
     with dask_cluster(tmp_path / "cluster") as cluster:
-        assert clean(tmp_path / "dask", cuts, on(cluster, tmp_path / "dask")) == expected
+        assert clean(tmp_path / "dask", cuts, on(cluster, tmp_path / "dask"), beside) == expected
         # One that dies when it has signed its first piece; the other two go on.
         cluster.add({"WEBTEXT_FAULT": "dedup.signed:1"})
         cluster.wait()
-        assert clean(tmp_path / "killed", cuts, on(cluster, tmp_path / "killed")) == expected
+        assert clean(tmp_path / "killed", cuts, on(cluster, tmp_path / "killed"), beside) == expected
         assert cluster.workers[2].wait(10) == -signal.SIGKILL
 
 

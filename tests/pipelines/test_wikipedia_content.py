@@ -1,4 +1,4 @@
-"""Copies of Wikipedia by content: excerpts of every size, both ways; growth, interruption, the recorded mirrors."""
+"""Copies of Wikipedia by content: excerpts of every size, both ways; growth, interruption."""
 
 from __future__ import annotations
 
@@ -341,33 +341,6 @@ def test_a_dedup_that_stopped_goes_on_and_gives_the_same(
         clean(tmp_path / "two", paths, index)
     monkeypatch.delenv("WEBTEXT_FAULT")
     assert clean(tmp_path / "two", paths, index).identity == wanted.identity
-
-
-# -- real text --------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.slow
-def test_excerpts_of_real_articles_in_real_news(tmp_path: Path, data: Path) -> None:
-    """Both ways: a page of news with an excerpt goes if and only if half of it or more is the excerpt."""
-    (dump,) = (data / "wikipedia").iterdir()
-    spaces = mediawiki_dump.spaces_of(dump)
-    index = indexed(tmp_path / "index", dump)
-    texts = [
-        building.plain_text(page.wikitext, spaces.hidden).split()
-        for piece in mediawiki_dump.cut_dump(dump)
-        for page in mediawiki_dump.pages(piece, spaces)
-    ]
-    long = [text for text in texts if len(text) > 1_000][:20]
-    news = [line.split(" ", 1)[1].split() for line in (data / "neardup/articles_1000.train").read_text().splitlines()]
-    hosts = [text for text in news if len(text) > 190][:20]
-    rows = []
-    for number, share in enumerate(range(5, 101, 5)):
-        excerpt = long[number][500 : 500 + 2 * share]  # of 200 words
-        own = hosts[number][: 200 - len(excerpt)]
-        rows.append(document(f"page-{share}", " ".join([*own[::2], *excerpt, *own[1::2]])))
-    rows += [document(f"news-{number}", " ".join(text)) for number, text in enumerate(news)]
-    clean(tmp_path, store_documents(tmp_path, rows), index)
-    assert sorted(removed(tmp_path)) == sorted(f"page-{share}" for share in range(55, 101, 5))
 
 
 @pytest.mark.slow

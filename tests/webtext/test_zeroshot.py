@@ -203,7 +203,7 @@ def test_wrong_use_is_told(corpus: Path, sets: Path, tmp_path: Path) -> None:
         evaluate(corpus, tasks=["lambada"], data=tmp_path / "nowhere")
     with pytest.raises(UsageError, match="--corpus CORPUS"):
         evaluate(Corpus(corpus).checkpoint(), tasks=["samples"])
-    with pytest.raises(UsageError, match=r"--overlap overlap\.json"):
+    with pytest.raises(UsageError, match=r"webtext overlap .* SET… finds it"):
         evaluate(corpus, tasks=["lambada"], data=sets, without_overlap=True)
     with pytest.raises(UsageError, match="limit is 0"):
         evaluate(corpus, tasks=["lambada"], data=sets, limit=0)

@@ -108,7 +108,7 @@ def notes(results: Mapping[str, Any]) -> list[str]:
     told += _samples(results["tasks"].get("samples"))
     told += dict.fromkeys(f"{missing['what']}: {missing['how']}" for missing in results["missing"])
     if any(task["overlap"] is None for name, task in results["tasks"].items() if name != "samples"):
-        told.append("overlap: webtext overlap CORPUS SET… --json > overlap.json, then --overlap overlap.json")
+        told.append("overlap: webtext overlap CORPUS SET… finds it, eval then tells it")
     return told
 
 

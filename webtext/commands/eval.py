@@ -45,7 +45,7 @@ def evaluate(
     overlap: Annotated[
         Path | None,
         typer.Option(
-            "--overlap", metavar="FILE", help="What webtext overlap --json printed. Default: CORPUS/overlap.json."
+            "--overlap", metavar="FILE", help="What webtext overlap --json printed. Default: what it left in CORPUS."
         ),
     ] = None,
     without_overlap: Annotated[
