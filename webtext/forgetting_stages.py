@@ -132,7 +132,7 @@ def _remove_stage(path: Path, stage: Stage) -> None:
 
 
 def sweep_beside(path: Path) -> None:
-    """Older shards that hold something forgotten; and what names addresses: reports, what `overlap` found, a recipe's list."""
+    """Older shards that hold what is forgotten; what names addresses: reports, what `overlap` found, recipes' lists."""
     from webtext.recipes import LIST_NAME, forget_listed
     from webtext.tokenize.shard_index import OLDER
 
