@@ -25,7 +25,7 @@ HEAD_ROWS = 8_192
 MOST_BYTES = 64 << 20
 """What is held of all runs that are merged at once."""
 MOST_RUNS = 32
-_BUFFER = 256 << 10
+_BUFFER = 32 << 10  # of each column of each run
 
 
 @dataclass(frozen=True)
