@@ -265,6 +265,21 @@ def test_pages_that_changed_or_are_gone_are_counted(walk: Walk, recipe: Path, tm
     assert (report.pages, report.came, report.same) == (51, 51, 50)
 
 
+def test_the_list_of_a_recipe_obeys_tombstones(recipe: Path, tmp_path: Path) -> None:
+    from webtext.recipes import forget_listed, take_recipe
+
+    corpus, gone = Corpus(tmp_path / "again"), "https://site3.example/articles/3"
+    (path,) = take_recipe(corpus, recipe)
+    before = pq.read_table(path)["url"].to_pylist()
+    assert gone in before
+    write_tombstones(corpus.path, tombstones_of([gone], []))
+    forget_listed(path, Forgotten.of(corpus.path))
+    assert pq.read_table(path)["url"].to_pylist() == [url for url in before if url != gone]
+    data = path.read_bytes()
+    take_recipe(corpus, recipe)  # does not bring it back
+    assert path.read_bytes() == data
+
+
 def test_what_is_no_recipe_is_refused(walk: Walk, recipe: Path, tmp_path: Path) -> None:
     with pytest.raises(WebtextError, match="is no recipe"):
         Corpus(tmp_path / "a").build(recipe=walk.corpus / "clean/part-00000.parquet")
