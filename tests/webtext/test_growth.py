@@ -92,7 +92,10 @@ def test_only_what_is_new_is_crawled_extracted_and_compared(grown: Path) -> None
     assert fetched[1] - fetched[0] == 10
     done = json.loads((grown / "done.json").read_bytes())
     # All are looked up, those of the 10 pages are signed; one of them resembles an older one: these two are compared.
-    assert done == {"extracted": 10, "asked for": 48, "signed": 10, "compared": 2}
+    assert json.loads((after / "documents/stage.json").read_bytes())["run"]["extracted"] == 10
+    # Some of the 10 may have been extracted in another process while the crawl went on.
+    assert done.pop("extracted", 0) <= 10
+    assert done == {"asked for": 48, "signed": 10, "compared": 2}
 
 
 @pytest.mark.slow
