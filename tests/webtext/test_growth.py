@@ -54,19 +54,20 @@ def _counted(patched: pytest.MonkeyPatch) -> Counter[str]:
     from webtext.pipelines import dedup
 
     done: Counter[str] = Counter()
-    examine, known_signatures, shingle_sets = (
-        IsolatedExtractor.examine, dedup.known_signatures, dedup.shingle_sets,
-    )  # fmt: skip
+    examine, sign, shingle_sets = IsolatedExtractor.examine, dedup.sign, dedup.shingle_sets
 
     def examined(self: Any, page: Any) -> Any:
         done["extracted"] += 1
         return examine(self, page)
 
-    def looked_up(*arguments: Any, **more: Any) -> Any:
-        found = known_signatures(*arguments, **more)
-        done["asked for"] += len(found[0])
-        done["signed"] += int((~found[0]).sum())
-        return found
+    def signed(batch: Any, settings: Any, permutations: Any, known: Any) -> Any:
+        def looked_up(*arguments: Any) -> Any:
+            found = known(*arguments)
+            done["asked for"] += len(found[0])
+            done["signed"] += int((~found[0]).sum())
+            return found
+
+        return sign(batch, settings, permutations, looked_up)
 
     def collected(texts: Any, size: int) -> Any:
         found = shingle_sets(texts, size)
@@ -74,7 +75,7 @@ def _counted(patched: pytest.MonkeyPatch) -> Counter[str]:
         return found
 
     patched.setattr(IsolatedExtractor, "examine", examined)
-    patched.setattr(dedup, "known_signatures", looked_up)
+    patched.setattr(dedup, "sign", signed)
     patched.setattr(dedup, "shingle_sets", collected)
     return done
 
