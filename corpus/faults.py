@@ -37,6 +37,7 @@ POINTS: tuple[str, ...] = (
     "release.noted",  # the ledger counts on no page's bytes any more, their files are there
     "release.deleted",  # one segment deleted
     "extract.part",  # one part of the pages extracted and written
+    "import.noted",  # one run of rows written, and how far the reading is
     "import.read",  # the rows of one piece of a file written as runs, not yet recorded
     "import.merged",  # one range of keys merged and written, not yet recorded
     "forget.noted",  # it is noted that something is forgotten, nothing removed

@@ -221,10 +221,14 @@ def read_parquet(path: Path, schema: pa.Schema, columns: Sequence[str] | None = 
 
 
 @contextmanager
-def open_parquet(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetFile]:
-    """Open `path` for reading by row groups; `DamagedFile` where it is no Parquet file or has other columns."""
+def open_parquet(path: Path, schema: pa.Schema, *, buffer_size: int = 0) -> Iterator[pq.ParquetFile]:
+    """Open `path` for reading by row groups; `DamagedFile` where it is no Parquet file or has other columns.
+
+    Args:
+        buffer_size: bytes of a column that are read at once; 0 reads what a row group holds of it.
+    """
     try:
-        with os_errors(path), pq.ParquetFile(path) as file:
+        with os_errors(path), pq.ParquetFile(path, buffer_size=buffer_size) as file:
             found = file.schema_arrow.remove_metadata()
             if not found.equals(schema):
                 raise DamagedFile(

@@ -49,12 +49,13 @@ class Engine:
         *,
         unit: str = "parts",
         made: Callable[[], int] | None = None,
+        total: int | None = None,
     ) -> None:
         """Call `function` on every element, on all workers. What it makes lies in files.
 
         Args:
             function: module-level callable or frozen dataclass with `__call__`; must be picklable.
-            made: counts the finished elements, for the progress bar.
+            made: counts the finished elements, for the progress bar; or whatever there is `total` of.
         """
         if not elements:
             return
@@ -64,7 +65,7 @@ class Engine:
 
         # Worker processes take seconds to start: no more than there are elements, and none for one.
         engine = replace(self, workers=min(self.workers, len(elements))) if self.backend.local else self
-        engine.run(label, build, total=len(elements), made=made, unit=unit)
+        engine.run(label, build, total=len(elements) if total is None else total, made=made, unit=unit)
 
     def run(
         self,

@@ -8,7 +8,8 @@ the rows say is not known here (`webtext.pipelines.import_rows`).
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import pyarrow.parquet as pq
 
 from webtext.corpus.errors import DamagedFile, WebtextError
 from webtext.corpus.files import file_sha256, os_errors, read_json
+from webtext.corpus.progress import progress
 
 PARQUET, ARROW_FILE, ARROW_STREAM, JSONL, TEXT, MARKDOWN, WARC = (
     "parquet", "arrow-file", "arrow-stream", "jsonl", "text", "markdown", "warc",
@@ -30,7 +32,13 @@ _COMPRESSED = (".gz", ".zst", ".xz", ".bz2")
 _KNOWN = "Parquet, Arrow, JSON lines (.jsonl, also .gz or .zst), .txt, .md, WARC, or a folder of such"
 
 UNIT_BYTES = 64_000_000
-"""Row groups of a Parquet file, or batches of an Arrow file, are joined up to this size: a worker's unit of work."""
+"""Row groups of a Parquet file are joined up to this size: a worker's unit of work."""
+
+DOCUMENT_BYTES = 16 << 20
+"""A document of more is meant to be something else (the Bible has 4.4 MB), and a worker holds it some eight times."""
+
+Tell = Callable[[float], None]
+"""Is told which share of a unit was read."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +53,13 @@ class ImportFile:
 @dataclass(frozen=True)
 class Unit:
     """A part of a file that is read on its own: row groups or batches `start` to `stop` (exclusive), 0 to 1 where it is
-    read as a whole. `first` rows of the file come before it."""
+    read as a whole. `first` rows of the file come before it; `size` is its bytes, about."""
 
     file: ImportFile
     start: int = 0
     stop: int = 1
     first: int = 0
+    size: int = 0
 
 
 def find_files(names: Sequence[str | Path]) -> list[ImportFile]:
@@ -60,13 +69,18 @@ def find_files(names: Sequence[str | Path]) -> list[ImportFile]:
         WebtextError: nothing there, a file of no known kind.
         DamagedFile: an empty file, or one that is not what its name says.
     """
+    paths = [path for name in names for path in _expand(Path(name))]
+    kinds, sizes = [], []
+    for path in paths:  # which costs little, and stops before anything is read
+        with os_errors(path):
+            kinds.append(_kind(path))
+            sizes.append(path.stat().st_size)
     found: dict[str, ImportFile] = {}
-    for name in names:
-        for path in _expand(Path(name)):
-            with os_errors(path):
-                kind = _kind(path)
-                sha256 = file_sha256(path)
+    with progress(None, "import: look", sum(sizes) >> 20, "MiB") as shown:
+        for path, kind, done in zip(paths, kinds, itertools.accumulate(sizes), strict=True):
+            sha256 = file_sha256(path)
             found.setdefault(sha256, ImportFile(path, sha256, kind))
+            shown.set(done >> 20)
     return [found[sha256] for sha256 in sorted(found)]
 
 
@@ -80,7 +94,8 @@ def units(file: ImportFile, size: int = UNIT_BYTES) -> list[Unit]:
         except pa.ArrowException as error:
             raise damaged(file.path, error) from error
         return list(_cut(file, sizes, size))
-    return [Unit(file)]
+    with os_errors(file.path):
+        return [Unit(file, size=file.path.stat().st_size)]
 
 
 def damaged(path: Path, error: BaseException) -> DamagedFile:
@@ -93,11 +108,11 @@ def _cut(file: ImportFile, sizes: Sequence[tuple[int, int]], limit: int) -> Iter
     start = first = rows = held = 0
     for number, (count, size) in enumerate(sizes):
         if number > start and held + size > limit:
-            yield Unit(file, start, number, first)
+            yield Unit(file, start, number, first, held)
             start, first, rows, held = number, first + rows, 0, 0
         rows, held = rows + count, held + size
     if len(sizes) > start:
-        yield Unit(file, start, len(sizes), first)
+        yield Unit(file, start, len(sizes), first, held)
 
 
 def _expand(path: Path) -> list[Path]:

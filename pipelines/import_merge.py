@@ -1,4 +1,4 @@
-"""From runs to documents/: ranges of keys merged, files cut from them. A worker holds one range, or one row group.
+"""From runs to documents/: sorted runs merged by ranges of keys, files cut from them, a piece of each held at once.
 
 Of several rows with one key that of the smallest file (by sha256) and row stays, however they came: at once, or one
 import after the other.
@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,35 +18,39 @@ import pyarrow.parquet as pq
 
 from webtext.corpus.faults import fault_point
 from webtext.corpus.files import file_sha256, open_parquet, write_json, write_parquet_sized
-from webtext.corpus.outcomes import Outcome, Stage
 from webtext.corpus.schemas import DOCUMENTS, OUTCOMES
 from webtext.crawler.forgotten import Forgotten
-from webtext.pipelines.import_parts import GROUP_BYTES, extra_kinds
-from webtext.pipelines.import_rows import told
-from webtext.pipelines.sorted_output import read_key_range, total_order
+from webtext.pipelines.import_parts import GROUP_BYTES, doubled, extra_kinds, first_of_each
+from webtext.pipelines.import_runs import merged
+from webtext.pipelines.sorted_output import total_order
+
+DOCUMENT_ORDER = ("key", "record_id")
+OUTCOME_ORDER = tuple(OUTCOMES.names)
 
 
 @dataclass(frozen=True)
 class MergeRange:
-    """The keys from `low` to `high` (inclusive) of files sorted by key; what comes of them goes to `folder`."""
+    """The keys from `low` to `high` (inclusive) of some runs; what comes of them goes to `folder`."""
 
+    kind: str
+    """documents or outcomes."""
     low: int
     high: int
-    sources: tuple[Path, ...]
-    ends: tuple[Path, ...]
+    runs: tuple[tuple[Path, ...], ...]
     folder: Path
 
     @property
-    def documents(self) -> Path:
-        return self.folder / "documents.parquet"
+    def rows(self) -> Path:
+        return self.folder / "rows.parquet"
 
     @property
-    def outcomes(self) -> Path:
-        return self.folder / "outcomes.parquet"
+    def doubled(self) -> Path:
+        """Outcomes of the documents whose key another one has."""
+        return self.folder / "doubled.parquet"
 
     @property
     def record(self) -> Path:
-        """Written last: counts of outcomes, and further columns."""
+        """Written last: counts of outcomes, further columns, how many rows are forgotten."""
         return self.folder / "record.json"
 
 
@@ -58,44 +63,57 @@ class Merge:
     def __call__(self, piece: MergeRange) -> None:
         if piece.record.exists():
             return
-        forgotten = Forgotten.of(self.corpus)
-        rows, gone = _without(_range(piece.sources, DOCUMENTS, piece), forgotten)
-        known, also_gone = _without(_range(piece.ends, OUTCOMES, piece), forgotten)
-        rows = rows.sort_by([("key", "ascending"), ("record_id", "ascending")])
-        keys = np.asarray(rows["key"].to_numpy(), np.uint64)
-        again = np.zeros(len(keys), np.bool_)
-        again[1:] = keys[1:] == keys[:-1]
-        stay, twice = rows.filter(pa.array(~again)), rows.select(["key", "url", "record_id"]).filter(pa.array(again))
-        ends = total_order(pa.concat_tables([known, _doubled(twice)]))
-        write_parquet_sized(piece.documents, [stay], DOCUMENTS, bytes_a_group=GROUP_BYTES, part=True)
-        write_parquet_sized(piece.outcomes, [ends], OUTCOMES)
-        counts = Counter(ends["outcome"].to_pylist())
-        counts[Outcome.FORGOTTEN.value] += gone + also_gone
-        write_json(piece.record, {"outcomes": dict(sorted(counts.items())), "extra": extra_kinds(stay)})
+        found = _Merged(piece, Forgotten.of(self.corpus))
+        schema = DOCUMENTS if piece.kind == "documents" else OUTCOMES
+        write_parquet_sized(piece.rows, found.rows(schema), schema, bytes_a_group=GROUP_BYTES, part=True)
+        if found.doubled:
+            write_parquet_sized(piece.doubled, [total_order(pa.concat_tables(found.doubled))], OUTCOMES)
+        write_json(piece.record, found.record())
         fault_point("import.merged")
 
 
-def _range(paths: tuple[Path, ...], schema: pa.Schema, piece: MergeRange) -> pa.Table:
-    tables = [read_key_range(path, schema, piece.low, piece.high) for path in paths]
-    return pa.concat_tables([schema.empty_table(), *tables])
+class _Merged:
+    """The rows of a range, and what is counted on the way."""
 
+    def __init__(self, piece: MergeRange, forgotten: Forgotten) -> None:
+        self._piece = piece
+        self._forgotten = forgotten
+        self._gone = self._count = self._bytes = 0
+        self._outcomes: Counter[str] = Counter()
+        self._extra: dict[str, set[str]] = {}
+        self.doubled: list[pa.Table] = []
 
-def _without(rows: pa.Table, forgotten: Forgotten) -> tuple[pa.Table, int]:
-    """The rows that are not forgotten, and how many are."""
-    if not forgotten or not len(rows):
-        return rows, 0
-    gone = forgotten.rows(np.asarray(rows["key"].to_numpy(), np.uint64), rows["url"].to_pylist())
-    return rows.filter(pa.array(~gone)), int(np.count_nonzero(gone))
+    def rows(self, schema: pa.Schema) -> Iterator[pa.Table]:
+        piece, last = self._piece, None
+        order = DOCUMENT_ORDER if piece.kind == "documents" else OUTCOME_ORDER
+        for table in merged(piece.runs, schema, order, piece.low, piece.high):
+            found = self._remembered(table)
+            if piece.kind == "documents":
+                found, again, last = first_of_each(found, last)
+                if len(again):
+                    self.doubled.append(doubled(again))
+                for name, some in extra_kinds(found).items():
+                    self._extra.setdefault(name, set()).update(some)
+            else:
+                self._outcomes.update(found["outcome"].to_pylist())
+            self._count += len(found)
+            self._bytes += found.nbytes
+            yield found
 
+    def _remembered(self, rows: pa.Table) -> pa.Table:
+        """The rows that are not forgotten."""
+        if not self._forgotten:
+            return rows
+        gone = self._forgotten.rows(np.asarray(rows["key"].to_numpy(), np.uint64), rows["url"].to_pylist())
+        self._gone += int(np.count_nonzero(gone))
+        return rows.filter(pa.array(~gone))
 
-def _doubled(rows: pa.Table) -> pa.Table:
-    details = [f"another row has its key: {told(record)}" for record in rows["record_id"].to_pylist()]
-    columns = [
-        rows["key"], rows["url"],
-        pa.array([str(Stage.DOCUMENTS)] * len(rows), pa.string()),
-        pa.array([str(Outcome.DUPLICATE_ID)] * len(rows), pa.string()), pa.array(details, pa.string()),
-    ]  # fmt: skip
-    return pa.table(dict(zip(OUTCOMES.names, columns, strict=True))).cast(OUTCOMES)
+    def record(self) -> dict[str, Any]:
+        return {
+            "rows": self._count, "bytes": self._bytes, "forgotten": self._gone, "doubled": bool(self.doubled),
+            "outcomes": dict(sorted(self._outcomes.items())),
+            "extra": {name: sorted(some) for name, some in sorted(self._extra.items())},
+        }  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any
 
 import xxhash
@@ -33,9 +34,10 @@ from webtext.crawler.text.measures import measure
 from webtext.crawler.text.results import Rejection, TextRules
 from webtext.crawler.text.rules import reject_language, reject_script, reject_short
 from webtext.crawler.text.words import count_words
-from webtext.pipelines.import_readers import Row, plain
+from webtext.pipelines.import_columns import Row
+from webtext.pipelines.import_files import DOCUMENT_BYTES
 
-RULES = {"import": 1}
+RULES = {"import": 2}
 """Rises with any change of what a row becomes."""
 
 SOURCE = "import"
@@ -83,8 +85,8 @@ class Dropped:
     detail: str
 
 
-def document_of(row: Row, place: Place, rules: TextRules | None, key_url: tuple[int, str, str]) -> dict[str, Any]:
-    """A row of documents/ for a row whose text is one; without measures and language unless `rules` are applied."""
+def document_of(row: Row, place: Place, key_url: tuple[int, str, str]) -> dict[str, Any]:
+    """A row of documents/ for a row whose text is one; without measures and language."""
     key, url, domain = key_url
     text = str(row.text)
     more = dict(row.more or {})
@@ -123,7 +125,11 @@ def take_row(row: Row, place: Place, rules: TextRules | None) -> dict[str, Any] 
         if not row.url and row.id in (None, ""):
             return _nameless(row, place, f"{what}: {place.told(row.number)}", Outcome.EMPTY)
         return Dropped(named[0], named[1], Outcome.EMPTY, f"{what}: {place.told(row.number)}")
-    document = document_of(Row(row.number, text, row.id, row.url, row.more), place, rules, named)
+    document = document_of(Row(row.number, text, row.id, row.url, row.more), place, named)
+    size = len(text) + len(document["extra"] or "")
+    if size > DOCUMENT_BYTES:
+        told = f"has {size:,} characters; a document has at most {DOCUMENT_BYTES:,}"
+        return Dropped(named[0], named[1], Outcome.UNREADABLE, f"{told}: {place.told(row.number)}")
     if rules is None:
         return document
     rejection: Rejection | None = reject_script(text, rules) or reject_short(document["words"], rules)
@@ -171,6 +177,23 @@ def _fits(name: str, value: object) -> bool:
 def _sound(text: str) -> str:
     """The text without lone surrogates, which no file can hold."""
     return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
+
+
+def plain(value: Any) -> Any:
+    """A value of a column as JSON has it: times in ISO 8601, bytes in hex, NaN as null."""
+    if isinstance(value, float):
+        return value if value == value and value not in (float("inf"), float("-inf")) else None
+    if value is None or isinstance(value, str | int | bool):
+        return value
+    if isinstance(value, Mapping):
+        return {str(name): plain(inner) for name, inner in value.items()}
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, Iterable):
+        return [plain(inner) for inner in value]
+    return str(value) if isinstance(value, Decimal | timedelta) else repr(value)
 
 
 def kinds(extra: Mapping[str, Any]) -> dict[str, str]:

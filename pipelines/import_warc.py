@@ -23,16 +23,22 @@ from webtext.crawler.reddit.urls import path_of
 from webtext.crawler.text.isolate import IsolatedExtractor
 from webtext.crawler.text.parts import DECODED_BYTES, extractor_for
 from webtext.crawler.text.results import Extracted, PageBytes, Rejection
-from webtext.pipelines.import_files import Unit
-from webtext.pipelines.import_readers import Row
+from webtext.pipelines.import_columns import Row
+from webtext.pipelines.import_files import Tell, Unit
 from webtext.pipelines.import_rows import Dropped, Place, document_of, name_of
 
-_BATCH = 200
+_BATCH = 50
 _KEEP = 1 << 26  # bytes of a record that are held: a page beyond the crawl's limit is too large anyway
 
 
-def warc_rows(unit: Unit, crawl: CrawlSettings, extract: ExtractSettings) -> Iterator[list[dict[str, Any] | Dropped]]:
+def warc_rows(
+    unit: Unit, crawl: CrawlSettings, extract: ExtractSettings, *, skip: int = 0, tell: Tell = lambda _: None
+) -> Iterator[list[dict[str, Any] | Dropped]]:
     """Documents and outcomes of a WARC file, in batches.
+
+    Args:
+        skip: pages that are passed over: they were taken before.
+        tell: is told which share of the file was read.
 
     Raises:
         DamagedFile: a record is cut or damaged; the message has the offset.
@@ -46,8 +52,11 @@ def warc_rows(unit: Unit, crawl: CrawlSettings, extract: ExtractSettings) -> Ite
                 if raw.fields.get("warc-type") not in ("response", "conversion") or _is_other(raw):
                     continue
                 number += 1
+                if number <= skip:
+                    continue
                 found.append(_page(raw, number, place, crawl, extract, extractor))
                 if len(found) >= _BATCH:
+                    tell((raw.offset + raw.length) / max(unit.size, 1))
                     yield found
                     found = []
     except TornRecord as error:
@@ -103,7 +112,7 @@ def _examined(
     result: Extracted | Rejection = extractor.examine(page)
     if isinstance(result, Rejection):
         return Dropped(named[0], named[1], result.outcome, result.detail)
-    document = document_of(Row(number, result.text), place, None, named)
+    document = document_of(Row(number, result.text), place, named)
     return {
         **document, "canonical": result.canonical, "title": result.title, "language": result.language,
         "language_score": result.language_score, "fetched": fetched, "words": result.words,

@@ -1,13 +1,13 @@
 """Own text to documents/: files in, the same stage out that extraction makes.
 
-1. read: each unit of a file becomes runs, sorted by key and of bounded size (one element a unit).
-2. merge: all rows of one range of keys, of every run and of what was imported before, are brought together; of several
-   rows with one key one stays (one element a range).
+1. read: each unit of a file becomes runs, sorted by key and of bounded size (one element a unit, or some small files).
+2. merge: runs, and what was imported before, are merged as streams, some dozens at a time; of several rows with one
+   key one stays (one element a group of runs and range of keys).
 3. write: the files of documents/ are cut from the ranges by row counts, row group by row group (one element a file).
 
-No step holds more than one run, range or row group, whatever the size of the files. What comes out depends on the
-files' bytes, the settings and the tombstones alone: files that come later are merged with what is there, which is not
-read again from its sources.
+No step holds more than one run, a piece of some dozens, or a row group, whatever the size of the files. What comes out
+depends on the files' bytes, the settings and the tombstones alone: files that come later are merged with what is there,
+which is not read again from its sources.
 """
 
 from __future__ import annotations
@@ -26,14 +26,13 @@ from webtext.corpus.outcomes import Stage
 from webtext.corpus.progress import say
 from webtext.corpus.schemas import DOCUMENTS, OUTCOMES
 from webtext.corpus.stages import StageRun
-from webtext.corpus.tombstones import read_tombstones
 from webtext.pipelines.engine import Engine
 from webtext.pipelines.import_files import MARKDOWN, TEXT, WARC, ImportFile, Unit, units
-from webtext.pipelines.import_merge import Cut, CutFile, Merge, MergeRange, WriteCut
-from webtext.pipelines.import_parts import Reading, ReadUnit, UnitRecord
-from webtext.pipelines.import_readers import check_columns
+from webtext.pipelines.import_levels import Merging
+from webtext.pipelines.import_merge import Cut, CutFile, WriteCut
+from webtext.pipelines.import_parts import Reading, ReadUnit, UnitRecord, together
+from webtext.pipelines.import_readers import check_file
 from webtext.pipelines.import_rows import RULES
-from webtext.pipelines.links_gather import key_ranges
 from webtext.pipelines.sorted_output import ROWS_PER_FILE
 
 __all__ = ["EXTRA_COLUMNS", "RULES", "import_inputs", "make_imported", "refuse_to_drop"]
@@ -41,8 +40,7 @@ __all__ = ["EXTRA_COLUMNS", "RULES", "import_inputs", "make_imported", "refuse_t
 EXTRA_COLUMNS = "extra_columns"
 """The fact in the manifest that names the further columns of all rows, and their kinds."""
 
-RANGE_BYTES = 24_000_000
-"""Text of the rows of one range of keys, about: it is held some four times while they are merged."""
+MB = 1_000_000
 
 
 def import_inputs(files: Sequence[ImportFile], settings: ImportSettings, previous: Manifest | None) -> dict[str, Any]:
@@ -113,17 +111,25 @@ def make_imported(
     known = set(map(_sha256, previous.inputs[IMPORTED])) if previous is not None else set()
     new = [file for file in files if file.sha256 not in known]
     for file in new:
-        check_columns(file, reading.imports)
+        check_file(file, reading.imports)
     read = _read(run, engine, new, reading)
-    records = [UnitRecord.of(read_json(unit.record)) for unit in read]
-    ranges = _merge(run, engine, read, records, before, previous)
-    merged = [read_json(one.record) for one in ranges]
-    documents = _cut(run, engine, [one.documents for one in ranges], "documents/part-{:05d}.parquet", "documents")
-    ends = _cut(run, engine, [one.outcomes for one in ranges], "outcomes/documents-{:05d}.parquet", "outcomes")
+    records = [unit.read() for unit in read]
+    merging = Merging(run, engine, previous)
+    merged = merging.documents(
+        [one for unit, record in zip(read, records, strict=True) for one in unit.documents(record)],
+        [path for path in before if path.parent.name == Stage.DOCUMENTS],
+    )
+    ended = merging.outcomes(
+        [one for unit, record in zip(read, records, strict=True) for one in unit.outcomes(record)],
+        [path for path in before if path.parent.name != Stage.DOCUMENTS],
+    )
+    documents = _cut(run, engine, [one.rows for one in merged], "documents/part-{:05d}.parquet", "documents")
+    ends = _cut(run, engine, [one.rows for one in ended], "outcomes/documents-{:05d}.parquet", "outcomes")
     outcomes: Counter[str] = Counter()
-    for one in merged:
-        outcomes.update(one["outcomes"])
-    gone = sum(record.forgotten for record in records) + (previous.outcomes.get("forgotten", 0) if previous else 0)
+    for one in ended:
+        outcomes.update(read_json(one.record)["outcomes"])
+    gone = merging.forgotten + sum(record.forgotten for record in records)
+    gone += previous.outcomes.get("forgotten", 0) if previous else 0
     outcomes["forgotten"] += gone
     rows_in = sum(record.rows for record in records) + (previous.rows_in if previous is not None else 0)
     _say_problems(new, records, outcomes)
@@ -133,7 +139,7 @@ def make_imported(
         rows_in=rows_in,
         rows_out=documents.rows,
         outcomes=outcomes,
-        facts={EXTRA_COLUMNS: _extra(merged)},
+        facts={EXTRA_COLUMNS: _extra([read_json(one.record) for one in merged])},
         run={"workers": engine.workers, "files": _names(new, previous), "rows_read": sum(r.rows for r in records)},
         accept_loss=accept_loss,
     )
@@ -155,12 +161,16 @@ def _before(corpus: Path, previous: Manifest | None) -> list[Path]:
 def _read(run: StageRun, engine: Engine, files: Sequence[ImportFile], reading: Reading) -> list[ReadUnit]:
     content = reading.content()
     found = [
-        ReadUnit(unit, run.part("read", unit.file.sha256, unit.start, unit.stop, content, suffix=""))
-        for file in files
-        for unit in _units(file)
+        ReadUnit(some, run.part("read", [[u.file.sha256, u.start, u.stop] for u in some], content, suffix=""))
+        for some in together([unit for file in files for unit in _units(file)])
     ]
-    todo = [unit for unit in found if not unit.record.exists()]
-    engine.each("import: read", reading, todo, made=lambda: sum(unit.record.exists() for unit in todo))
+    todo = [unit for unit in found if not unit.read().whole]
+    # Shown by what was read: a file may be all there is.
+    done = sum(unit.size for unit in found) - sum(unit.size for unit in todo)
+    engine.each(
+        "import: read", reading, todo, unit="MB", total=sum(unit.size for unit in found) // MB,
+        made=lambda: int(done + sum(unit.size * unit.read().share for unit in todo)) // MB,
+    )  # fmt: skip
     return found
 
 
@@ -169,44 +179,6 @@ def _units(file: ImportFile) -> Iterator[Unit]:
     if not found:
         say(f"import: {file.path} has no rows")
     yield from found
-
-
-def _merge(
-    run: StageRun, engine: Engine, read: Sequence[ReadUnit], records: Sequence[UnitRecord], before: Sequence[Path],
-    previous: Manifest | None,
-) -> list[MergeRange]:  # fmt: skip
-    documents = [run_path for unit, record in zip(read, records, strict=True) for run_path in unit.runs(record)]
-    outcomes = [unit.outcomes for unit in read]
-    documents += [path for path in before if path.parent.name == Stage.DOCUMENTS]
-    outcomes += [path for path in before if path.parent.name != Stage.DOCUMENTS]
-    size = sum(record.bytes for record in records) + _text_bytes(before)
-    made_of = [
-        sorted(unit.folder.name for unit in read), previous.identity if previous is not None else None,
-        read_tombstones(run.corpus).identity,
-    ]  # fmt: skip
-    edges = key_ranges(max(1, size), RANGE_BYTES)
-    ranges = [
-        MergeRange(low, high, tuple(documents), tuple(outcomes), run.part("merged", made_of, low, high, suffix=""))
-        for low, high in edges
-    ]
-    todo = [one for one in ranges if not one.record.exists()]
-    engine.each(
-        "import: merge", Merge(run.corpus), todo, unit="ranges", made=lambda: sum(o.record.exists() for o in todo)
-    )
-    return ranges
-
-
-_TEXT = DOCUMENTS.names.index("text")
-
-
-def _text_bytes(paths: Sequence[Path]) -> int:
-    total = 0
-    for path in paths:
-        if path.parent.name == Stage.DOCUMENTS:
-            with open_parquet(path, DOCUMENTS) as file:
-                groups = range(file.num_row_groups)
-                total += sum(file.metadata.row_group(n).column(_TEXT).total_uncompressed_size for n in groups)
-    return total
 
 
 def _cut(run: StageRun, engine: Engine, parts: Sequence[Path], pattern: str, kind: str) -> Cut:

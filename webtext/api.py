@@ -266,7 +266,7 @@ class Corpus(CorpusCrawls, CorpusUpkeep, CorpusOverlaps):
         imported = is_imported(stage_manifest(self.path, Stage.DOCUMENTS)) and not sources
         self._check_early(given, replay, engine, crawls=not imported)
         if recipe is not None:
-            sources = (take_recipe(self, Path(recipe)),)
+            sources = take_recipe(self, Path(recipe))
         common: dict[str, Any] = {"accept_loss": accept_loss}
         piped: dict[str, Any] = {**common, "workers": workers, "engine": engine}
         if imported:

@@ -166,7 +166,7 @@ def _write_split(
             name = f"data/{split}-{number:05d}-of-{files:05d}.parquet"
         else:
             name = f"{split}-{number:05d}.jsonl"
-        tables = stream.take(count)
+        tables = _counted(stream.take(count), shown)
         if target.has(name):
             for _ in tables:
                 pass
@@ -176,7 +176,12 @@ def _write_split(
         else:
             _write_lines(target.path / name, tables)
             target.add(name, rows=count, split=split)
-        shown.add(count)
+
+
+def _counted(tables: Iterator[pa.Table], shown: Progress) -> Iterator[pa.Table]:
+    for table in tables:
+        yield table
+        shown.add(len(table))
 
 
 class _Stream:

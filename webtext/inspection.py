@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from webtext.corpus.errors import UsageError
 from webtext.corpus.files import os_errors
@@ -15,17 +15,28 @@ from webtext.corpus.interrupts import stop_signals
 from webtext.corpus.outcomes import Stage
 from webtext.corpus.progress import progress
 from webtext.corpus.stages import stage_manifest
+from webtext.corpus.tombstones import refuse_pending
 from webtext.extras import needs
 from webtext.models import CorpusModels
 
 if TYPE_CHECKING:
+    from webtext.api import Corpus
+    from webtext.report_page import CorpusReport
     from webtext.tokenize.exporting import ExportReport
     from webtext.tokenize.verifying import ShardsReport
     from webtext.tracing import Trace
 
 
 class CorpusInspection(CorpusModels):
-    """Reads a corpus and changes nothing in it."""
+    """Reads a corpus and changes nothing in it (`report` writes a page beside)."""
+
+    def report(self) -> CorpusReport:
+        """Write report/index.html, one page about the corpus for people; its figures are given back."""
+        from webtext.report_page import make_report
+
+        refuse_pending(self.path)
+        with os_errors(self.path):
+            return make_report(cast("Corpus", self))
 
     def trace(self, url: str | None = None, *, key: str | None = None, diff: bool = False) -> Trace:
         """The whole way of one link, by its address (in any spelling) or its key (16 hex digits).

@@ -210,8 +210,11 @@ def read_recipe(path: Path) -> tuple[pa.Table, dict[str, Any]]:
     return table.replace_schema_metadata(None), meta
 
 
-def take_recipe(corpus: Corpus, recipe: Path) -> Path:
-    """Make a corpus ready for a recipe: its settings in webtext.toml, its links as a list. Gives the list's path.
+def take_recipe(corpus: Corpus, recipe: Path) -> tuple[Path, ...]:
+    """Make a corpus ready for a recipe: its settings in webtext.toml, its links as a list.
+
+    Returns:
+        The list's path; nothing where the corpus has the links of just this list.
 
     Raises:
         UsageError: the corpus has links of other sources.
@@ -232,8 +235,25 @@ def take_recipe(corpus: Corpus, recipe: Path) -> Path:
     # A link below the least karma was on a list that states none.
     karma = [value if value >= minimum else None for value in rows["karma"].to_pylist()]
     listed = pa.table({"url": rows["url"], "score": pa.array(karma, pa.int64()), "created_utc": rows["created_utc"]})
+    listed = _remembered(listed, Forgotten.of(corpus.path))
+    if stage_manifest(corpus.path, Stage.LINKS) is not None and read_parquet(path, _LIST).equals(listed.cast(_LIST)):
+        return ()
     write_parquet(path, listed, _LIST)
-    return path
+    return (path,)
+
+
+def forget_listed(path: Path, forgotten: Forgotten) -> None:
+    """Take forgotten addresses out of the list that a corpus has of its recipe."""
+    before = read_parquet(path, _LIST)
+    after = _remembered(before, forgotten)
+    if len(after) < len(before):
+        write_parquet(path, after, _LIST)
+
+
+def _remembered(listed: pa.Table, forgotten: Forgotten) -> pa.Table:
+    if not forgotten:
+        return listed
+    return listed.filter(pa.array([not forgotten.address(url) for url in listed["url"].to_pylist()], pa.bool_()))
 
 
 def compare(corpus: Corpus, recipe: Path) -> RecipeReport:

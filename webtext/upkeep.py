@@ -23,7 +23,7 @@ from webtext.reports import nothing_to_do, report_made
 
 if TYPE_CHECKING:
     from webtext.api import Corpus
-    from webtext.forgetting import ForgetReport
+    from webtext.forgetting_look import ForgetReport
     from webtext.garbage import GarbageReport
     from webtext.reports import StageReport
 

@@ -78,7 +78,7 @@ def forget_pages(pages: Path, forgotten: Forgotten, stop: Stop) -> None:
         Interrupted: the user asked to stop.
     """
     path = pages / LEDGER_NAME
-    _forget_hosts(pages, forgotten)
+    forget_hosts(pages, forgotten)
     if not path.exists() or (at_rest(path) and not _anything(pages, path, forgotten, stop)):
         return
     with Ledger.writing(path) as ledger:
@@ -167,7 +167,7 @@ def _commit(ledger: Ledger, rewritten: Mapping[int, tuple[int, int]]) -> None:
                 db.execute("INSERT INTO segments VALUES(?, ?)", (new, length))
 
 
-def _forget_hosts(pages: Path, forgotten: Forgotten) -> None:
+def forget_hosts(pages: Path, forgotten: Forgotten) -> None:
     """Drop what is remembered of the hosts of a forgotten domain: how they were asked, and their own files."""
     path = pages / STORE_NAME
     if not path.exists():

@@ -17,8 +17,9 @@ from webtext.corpus.files import ROW_GROUP_ROWS, read_parquet, write_parquet, wr
 from webtext.corpus.outcomes import Outcome
 from webtext.corpus.schemas import OUTCOMES
 from webtext.crawler.reddit.urls import text_key, url_key
+from webtext.pipelines.import_columns import Row
 from webtext.pipelines.import_files import find_files, units
-from webtext.pipelines.import_readers import Row, check_columns, rows_of
+from webtext.pipelines.import_readers import check_file, rows_of
 from webtext.pipelines.import_rows import Dropped, Place, take_row
 
 PLACE = Place("0123456789abcdef")
@@ -27,7 +28,7 @@ PLACE = Place("0123456789abcdef")
 def read(path: Path, **settings: str) -> list[Row]:
     (file,) = find_files([path])
     wanted = ImportSettings(**settings)  # type: ignore[arg-type]
-    check_columns(file, wanted)
+    check_file(file, wanted)
     return [row for unit in units(file) for batch in rows_of(unit, wanted) for row in batch]
 
 

@@ -151,6 +151,67 @@ def test_killed_while_exporting_a_corpus(walk: Walk, tmp_path: Path, to: str, po
     assert again == whole
 
 
+# -- a run's model ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def trained(walk: Walk, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    corpus = Corpus(shutil.copytree(walk.corpus, tmp_path_factory.mktemp("trained") / "corpus"))
+    corpus.train(preset="tiny", steps=2, samples=0)
+    return corpus
+
+
+@pytest.mark.slow
+def test_a_run_is_exported_as_a_model_that_transformers_loads(trained: Corpus, tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    transformers = pytest.importorskip("transformers")
+    torch = pytest.importorskip("torch")
+    report = trained.export(tmp_path / "model", to="huggingface", run="default", name="small")
+    assert sorted(path.name for path in (tmp_path / "model").iterdir() if path.name != "lock") == [
+        "README.md", "config.json", "export.json", "generation_config.json", "model.safetensors", "tokenizer.json",
+        "tokenizer_config.json",
+    ]  # fmt: skip
+    assert report.upload == f"hf upload USER/small {tmp_path / 'model'}"
+    model = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "model")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "model")
+    ours = transformers.AutoModelForCausalLM.from_pretrained(trained.checkpoint())
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), ours.parameters(), strict=True))
+    tokens = tokenizer("The garden", return_tensors="pt")
+    assert tokenizer.decode(tokens["input_ids"][0]) == "The garden"
+    assert model.generate(**tokens, max_new_tokens=3, do_sample=False).shape[1] == tokens["input_ids"].shape[1] + 3
+    assert trained.export(tmp_path / "model", to="huggingface", run="default", name="small").made == 0
+
+
+@pytest.mark.slow
+def test_the_card_of_a_model_tells_its_recipe_and_what_it_read(trained: Corpus, walk: Walk, tmp_path: Path) -> None:
+    trained.export(tmp_path / "model", to="huggingface", run="default", name="small")
+    run = json.loads((trained.path / "runs/default/run.json").read_bytes())
+    head, _, body = (tmp_path / "model/README.md").read_text().removeprefix("---\n").partition("\n---\n")
+    assert 'model_name: "small"' in head and "library_name: transformers" in head
+    assert f"| learning_rate | {run['recipe']['learning_rate']} |" in body
+    assert run["shards"][:16] in body and walk.fingerprint in body
+    assert "| clean | 48 | 40 | 6 near-duplicate, 1 duplicate, 1 wikipedia |" in body
+    assert "for 2 steps on " in body
+
+
+@pytest.mark.slow
+def test_a_model_whose_texts_were_forgotten_says_so(trained: Corpus, tmp_path: Path) -> None:
+    corpus = Corpus(shutil.copytree(trained.path, tmp_path / "corpus"))
+    assert corpus.forget(["https://site3.example/articles/3"], workers=1).runs == ("default",)
+    corpus.export(tmp_path / "model", to="huggingface", run="default")
+    body = (tmp_path / "model/README.md").read_text()
+    assert "**It was trained on shards that held documents which were forgotten since (" in body
+    assert "| clean |" not in body  # that is the corpus of now
+
+
+def test_a_run_is_no_other_thing_than_a_model(walk: Walk, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="a run is not exported to 'jsonl'"):
+        Corpus(walk.corpus).export(tmp_path / "model", to="jsonl", run="default")
+    with pytest.raises(WebtextError, match="nothing"):
+        Corpus(walk.corpus).export(tmp_path / "model", to="huggingface", run="nothing")
+    assert not (tmp_path / "model").exists()
+
+
 # -- recipes -----------------------------------------------------------------------------------------------------------
 
 
@@ -202,6 +263,21 @@ def test_pages_that_changed_or_are_gone_are_counted(walk: Walk, recipe: Path, tm
     corpus = Corpus(shutil.copytree(walk.after["crawl"], tmp_path / "corpus"))
     report = compare(corpus, tmp_path / "changed.parquet")
     assert (report.pages, report.came, report.same) == (51, 51, 50)
+
+
+def test_the_list_of_a_recipe_obeys_tombstones(recipe: Path, tmp_path: Path) -> None:
+    from webtext.recipes import forget_listed, take_recipe
+
+    corpus, gone = Corpus(tmp_path / "again"), "https://site3.example/articles/3"
+    (path,) = take_recipe(corpus, recipe)
+    before = pq.read_table(path)["url"].to_pylist()
+    assert gone in before
+    write_tombstones(corpus.path, tombstones_of([gone], []))
+    forget_listed(path, Forgotten.of(corpus.path))
+    assert pq.read_table(path)["url"].to_pylist() == [url for url in before if url != gone]
+    data = path.read_bytes()
+    take_recipe(corpus, recipe)  # does not bring it back
+    assert path.read_bytes() == data
 
 
 def test_what_is_no_recipe_is_refused(walk: Walk, recipe: Path, tmp_path: Path) -> None:

@@ -123,6 +123,16 @@ def forgotten(walk: Walk, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     run.mkdir(parents=True)
     (run / "run.json").write_text(json.dumps({"shards": shards, "decay_steps": 5}))
     (run / "log.jsonl").write_text(json.dumps({"step": 3, "loss": 2.5}) + "\n")
+    read = ["https://site3.example/articles/3", "https://site4.example/articles/4"]
+    keys = [f"{url_key(url):016x}" for url in read]
+    skipped = {"documents": [{"key": key, "url": url} for key, url in zip(keys, read, strict=True)],
+               "windows": [{"documents": keys}]}  # fmt: skip
+    (run / "skipped").mkdir()
+    (run / "skipped" / "step-000002.json").write_text(json.dumps(skipped))
+    evaluation = run / "eval" / "step-000002"
+    (evaluation / "examples").mkdir(parents=True)
+    (evaluation / "examples" / "samples.jsonl").write_text("held-out texts")
+    (evaluation / "results.json").write_text(json.dumps({"tasks": {"samples": {"url": read[1]}, "lambada": {}}}))
     corpus = Corpus(path)
     before = bytes_of(path, pages=True)
     seen = corpus.forget(ADDRESSES, domains=DOMAINS, dry_run=True)
@@ -145,6 +155,43 @@ def test_nothing_of_it_is_left_in_any_file(walk: Walk, forgotten: Corpus) -> Non
         assert trace not in after, trace
     assert litter(forgotten.path) == []
     assert pending(forgotten.path) is None
+
+
+@pytest.mark.slow
+def test_no_text_and_no_key_of_it_is_left_either(walk: Walk, forgotten: Corpus) -> None:
+    """Texts also in tokens; keys, which signatures and indexes know documents by, as numbers and as bytes."""
+    before = pq.read_table(walk.corpus / "documents/part-00000.parquet", columns=["key", "url", "text"]).to_pylist()
+    stays = set(pq.read_table(forgotten.path / "documents/part-00000.parquet")["url"].to_pylist())
+    gone = [row for row in before if row["url"] not in stays]
+    others = "\n".join(row["text"] for row in before if row["url"] in stays)
+    assert len(gone) == 10
+    (forgotten.path / "tombstones.parquet").rename(forgotten.path.parent / "aside")  # which has the keys, and only them
+    try:
+        after = [everything(forgotten.path), _read_tokens(forgotten.path)]
+    finally:
+        (forgotten.path.parent / "aside").rename(forgotten.path / "tombstones.parquet")
+    whole = [everything(walk.corpus), _read_tokens(walk.corpus)]
+    for row in gone:
+        key = row["key"]
+        named = (str(key).encode(), key.to_bytes(8, "little"), f"{key:016x}".encode())
+        assert any(name in found for name in named for found in whole)
+        assert not any(name in found for name in named for found in after), row["url"]
+        lines = [line for line in row["text"].splitlines() if len(line) > 40 and line not in others]
+        told = [json.dumps(line)[1:-1].encode() for line in lines] + [line.encode() for line in lines]
+        assert not any(line in found for line in told for found in after), row["url"]
+    assert any(json.dumps(line)[1:-1].encode() in whole[0] for line in gone[0]["text"].splitlines())
+
+
+def _read_tokens(corpus: Path) -> bytes:
+    """The texts in the shards."""
+    from tokenizers import Tokenizer
+
+    from webtext.tokenize.shard_index import open_shards
+
+    tokenizer = Tokenizer.from_file(str(corpus / "tokenizer/tokenizer.json"))
+    shards = [shard for split in ("train", "val") for shard in open_shards(corpus / "shards", split)]
+    texts = [tokenizer.decode(shard.document(n)[1:].tolist()) for shard in shards for n in range(len(shard))]
+    return "\n".join(texts).encode()
 
 
 @pytest.mark.slow
@@ -230,7 +277,13 @@ def test_ledger_and_archive_still_fit_and_other_pages_are_read_from_them(walk: W
 
 
 @pytest.mark.slow
-def test_runs_that_read_it_are_flagged(forgotten: Corpus) -> None:
+def test_runs_that_read_it_are_flagged_and_rid_of_what_they_noted_of_it(forgotten: Corpus) -> None:
+    noted = json.loads((forgotten.path / "runs/default/skipped/step-000002.json").read_bytes())
+    assert [document["url"] for document in noted["documents"]] == ["https://site3.example/articles/3"]
+    assert noted["windows"][0]["documents"] == [noted["documents"][0]["key"]]
+    evaluation = forgotten.path / "runs/default/eval/step-000002"
+    assert json.loads((evaluation / "results.json").read_bytes())["tasks"] == {"lambada": {}}
+    assert not list((evaluation / "examples").iterdir())
     shown = forgotten.status()
     assert shown.run_notes["default"].startswith("trained on shards that held documents which were forgotten since (")
     assert shown.run_notes["default"] in str(shown)
@@ -295,6 +348,15 @@ def test_what_is_remembered_of_a_forgotten_domain_goes(walk: Walk, tmp_path: Pat
             assert db.execute(f"SELECT url FROM {table}").fetchall() == [(urls[kept],)], table
     db.close()
     assert all(gone.encode() not in path.read_bytes() for path in (pages / STORE_NAME, pages / "ledger.sqlite"))
+
+
+def test_a_domain_that_only_a_host_is_known_of_goes(walk: Walk, tmp_path: Path) -> None:
+    """A redirect that was not followed: its robots.txt was asked for, and there is no page."""
+    corpus = Corpus(shutil.copytree(walk.after["crawl"], tmp_path / "corpus"))
+    with SiteStore.open(corpus.path / "pages" / STORE_NAME, 0.0) as store:
+        store.keep_pace("elsewhere.example", HostPace(2.0, 0.0))
+    assert not any(corpus.forget([], domains=["elsewhere.example"]).rows.values())
+    assert b"elsewhere.example" not in (corpus.path / "pages" / STORE_NAME).read_bytes()
 
 
 # -- as a command ------------------------------------------------------------------------------------------------------

@@ -166,7 +166,7 @@ def test_what_is_forgotten_leaves_an_import_and_stays_out(
 
 @pytest.mark.kill
 @pytest.mark.parametrize(
-    ("point", "turn"), [("import.read", 2), ("import.merged", 1), ("files.renamed", 2), ("stage.moved", 1)]
+    ("point", "turn"), [("import.noted", 1), ("import.read", 1), ("import.merged", 2), ("stage.moved", 1)]
 )
 def test_killed_while_importing(files: tuple[Path, Path], at_once: Path, tmp_path: Path, point: str, turn: int) -> None:
     corpus = tmp_path / "corpus"

@@ -34,6 +34,17 @@ def status(corpus: Folder, as_json: AsJson = False) -> None:
     typer.echo(json.dumps(found.to_json()) if as_json else str(found))
 
 
+@commands.command(epilog="Example: webtext report my-corpus")
+def report(corpus: Folder, as_json: AsJson = False) -> None:
+    """One page about a corpus: report/index.html.
+
+    Where it comes from, what became of every link or row, documents by domain and language, tokens, what was left out
+    for its owners' sake, and what was trained on it. For a browser, without the network; forget removes it.
+    """
+    found = open_corpus(corpus, create=False).report()
+    typer.echo(json.dumps(found.to_json()) if as_json else str(found))
+
+
 @commands.command(epilog="Example: webtext demo && webtext status webtext-demo/corpus")
 def demo(
     folder: Annotated[Path, typer.Argument(metavar="[FOLDER]", help="Where everything of the demo lies.")] = Path(
