@@ -301,8 +301,8 @@ def plan(count: int) -> list[str]:
     ]
 
 
-_PLAN = """
-import resource, sys, time
+_PLAN = r"""
+import re, sys, time
 from pathlib import Path
 from webtext.corpus.config import ExtractSettings, shaping
 from webtext.corpus.outcomes import Stage
@@ -311,7 +311,7 @@ from webtext.crawler.text.rules import RULES
 from webtext.pipelines.extract_plan import plan_work
 folder, links = map(Path, sys.argv[1:])
 def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
 settings = shaping(ExtractSettings())
 run = StageRun.begin(folder, Stage.DOCUMENTS, settings=settings, rules=RULES, inputs={"pages": "x"})
 before, started = peak(), time.process_time()

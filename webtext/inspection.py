@@ -21,7 +21,7 @@ from webtext.models import CorpusModels
 if TYPE_CHECKING:
     from webtext.tokenize.exporting import ExportReport
     from webtext.tokenize.verifying import ShardsReport
-    from webtext.tracing import Trace
+    from webtext.traces import Trace
 
 
 class CorpusInspection(CorpusModels):
