@@ -32,12 +32,12 @@ def examine(page: PageBytes, rules: TextRules) -> Extracted | Rejection:
         return Rejection(Outcome.EMPTY, f"binary data, no text ({page.content_type or 'no content type'})")
     plain = _is_plain(page.content_type, decoded.text)
     if plain:
-        return judge(take_plain_text(decoded.text), rules)
-    return reject_markup(decoded.text) or judge(extract_main_text(decoded.text, page.url), rules)
+        return judge(take_plain_text(decoded.text), rules, audit=page.audit)
+    return reject_markup(decoded.text) or judge(extract_main_text(decoded.text, page.url), rules, audit=page.audit)
 
 
-def judge(main: MainText, rules: TextRules) -> Extracted | Rejection:
-    """What the rules say about a main text."""
+def judge(main: MainText, rules: TextRules, *, audit: bool = False) -> Extracted | Rejection:
+    """What the rules say about a main text; `audit` as in `PageBytes`."""
     words = count_words(main.text)
     rejection = (
         reject_empty(main.text)
@@ -50,7 +50,7 @@ def judge(main: MainText, rules: TextRules) -> Extracted | Rejection:
     )
     if rejection is not None:
         return rejection
-    language, score = detect_language(main.text)
+    language, score = detect_language(main.text, audit=audit)
     return reject_language(language, score, rules) or Extracted(
         main.title, main.canonical, main.text, language, score, words, measure(main.text)
     )

@@ -151,6 +151,7 @@ class _Child:
         ready_in, self._to_child = os.pipe()
         self._from_child, ready_out = os.pipe()
         self._deadline = self._seconds = self._used = 0.0
+        self._watched: psutil.Process | None = None
         started: list[subprocess.Popen[bytes] | OSError] = []
         is_started = threading.Event()
 
@@ -262,7 +263,8 @@ class _Child:
 
     def _processor_seconds(self) -> float:
         try:
-            times = psutil.Process(self.pid).cpu_times()
+            self._watched = self._watched or psutil.Process(self.pid)
+            times = self._watched.cpu_times()
         except psutil.Error:
             return 0.0  # it has ended, which its pipes tell
         return float(times.user + times.system)

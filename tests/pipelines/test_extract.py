@@ -13,6 +13,7 @@ from webtext.corpus.errors import WebtextError
 from webtext.corpus.files import read_parquet, write_parquet
 from webtext.corpus.schemas import LINKS, OUTCOMES, key_text
 from webtext.crawler.fetch.ledger import Ledger
+from webtext.crawler.text.language import audits
 from webtext.pipelines import extract_plan
 
 pytestmark = pytest.mark.usefixtures("no_process_is_left")
@@ -32,6 +33,7 @@ def test_pages_become_documents_or_outcomes(corpus: Corpus) -> None:
     assert [row["text"] for row in rows] == [article_text(number) for number in (1, 5, 6, 9, 11, 13)]
     assert corpus.outcomes() == FATES
     assert (manifest.rows_in, manifest.rows_out) == (12, 6)
+    assert manifest.run["language_audited"] >= (1 if audits() else 0)
     assert manifest.outcomes == {
         "duplicate-redirect": 2, "empty": 1, "extract-error": 1, "language": 1, "too-short": 1,
     }  # fmt: skip
