@@ -1,32 +1,38 @@
 """Extraction: speed and quality beside other extractors, language, isolation, memory, workers.
 
-usage: extract.py DATA [--peers PYTHON] [--memory PAGES] [--workers COPIES] [--write docs/benchmarks.md]
+usage: extract.py DATA [--peers PYTHON] [--memory PAGES] [--workers COPIES] [--plan PAGES] [--write docs/benchmarks.md]
 
 DATA holds web/gold.json and web/web.warc.gz. What is compared takes turns on each page in one run, in processor time.
 PYTHON has resiliparse and readability-lxml: python -m venv peers && peers/bin/pip install resiliparse readability-lxml
 lxml_html_clean. `--memory` sends so many made-up pages through the extractor, `--workers` makes a corpus of so many
-copies of the pages and extracts it with one worker and with two.
+copies of the pages and extracts it with one worker and with two; `--plan` plans the extraction of so many pages that
+there are addresses of, and reads none.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import platform
 import re
+import subprocess
+import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pyarrow as pa
 
 from webtext.corpus.config import ExtractSettings, shaping
 from webtext.corpus.files import read_parquet, write_parquet
 from webtext.corpus.outcomes import Stage
-from webtext.corpus.schemas import LINKS
+from webtext.corpus.schemas import LINKS, signed_key
 from webtext.corpus.stages import StageRun
 from webtext.crawler.fetch.ledger import PAGE, Ended, Ledger, Placed
 from webtext.crawler.fetch.records import StoredResponse, response_records
@@ -79,13 +85,16 @@ def isolation(pages: Sequence[GoldPage]) -> list[str]:
         examine(page_bytes(pages[0].html, pages[0].url), ENGLISH)
         child = psutil.Process(extractor.pid)
         before = sum(child.cpu_times()[:2])
-        for page in pages:
-            started = time.process_time()
-            examine(page_bytes(page.html, page.url), ENGLISH)
-            middle = time.process_time()
-            extractor.examine(page_bytes(page.html, page.url))
-            inside += middle - started
-            outside += time.process_time() - middle
+        for number, page in enumerate(pages):
+            data = page_bytes(page.html, page.url)
+            for here in (True, False) if number % 2 else (False, True):  # who comes second finds other caches
+                started = time.process_time()
+                if here:
+                    examine(data, ENGLISH)
+                    inside += time.process_time() - started
+                else:
+                    extractor.examine(data)
+                    outside += time.process_time() - started
         outside += sum(child.cpu_times()[:2]) - before
     return [
         f"isolation: {inside / len(pages) * 1e3:.2f} ms a page in this process, {outside / len(pages) * 1e3:.2f} ms in "
@@ -175,8 +184,14 @@ def make_corpus(folder: Path, pages: Sequence[GoldPage], copies: int) -> Path:
 
 
 def workers(pages: Sequence[GoldPage], copies: int) -> list[str]:
-    """The whole stage with one worker and with two."""
-    seconds, identities = {}, set()
+    """The whole stage with one worker and with two: wall time, and the processor time of each process.
+
+    Where other work runs beside it the wall says little. What two free cores would show follows from processor time:
+    this process works before and after, and between them the slower of the workers decides.
+    """
+    told: list[str] = []
+    spent: dict[int, dict[str, float]] = {}
+    identities = set()
     with tempfile.TemporaryDirectory() as name:
         links = make_corpus(Path(name), pages, copies)
         settings = ExtractSettings()
@@ -185,16 +200,126 @@ def workers(pages: Sequence[GoldPage], copies: int) -> list[str]:
                 Path(name), Stage.DOCUMENTS, settings=shaping(settings), rules=RULES, inputs={"pages": "x"}, redo=True
             )
             started = time.monotonic()
-            manifest = extract.make_documents(
-                run, Path(name), [links], settings, engine=Engine(count), accept_loss=True
-            )
-            seconds[count] = time.monotonic() - started
+            with Spent() as watched:
+                manifest = extract.make_documents(
+                    run, Path(name), [links], settings, engine=Engine(count), accept_loss=True
+                )
+            seconds = time.monotonic() - started
+            spent[count] = {**watched.by_worker(), "wall": seconds, "all": watched.total()}
             identities.add(manifest.identity)
+            shares = ", ".join(f"{who} {took:.1f}" for who, took in watched.by_worker().items())
+            told.append(
+                f"workers: {copies * len(pages):,} pages, {count}: {seconds:.1f} s of wall clock, "
+                f"{watched.total():.1f} s of processor time ({shares}), load {psutil.getloadavg()[0]:.1f}"
+            )
     assert len(identities) == 1
+    two = spent[2]
+    slower = max(took for who, took in two.items() if who.startswith("worker"))
     return [
-        f"workers: {copies * len(pages):,} pages, one worker {seconds[1]:.1f} s, two {seconds[2]:.1f} s: "
-        f"{seconds[1] / seconds[2]:.2f} x (wall; {psutil.cpu_count()} cores, load {psutil.getloadavg()[0]:.1f})"
+        *told,
+        f"workers: two are {spent[1]['wall'] / two['wall']:.2f} x as fast as one by the wall clock of "
+        f"{psutil.cpu_count()} cores; on cores of their own {spent[1]['all'] / (two['driver'] + slower):.2f} x; two "
+        f"use {two['all'] / spent[1]['all'] - 1:+.1%} processor time",
     ]
+
+
+class Spent:
+    """Processor seconds of this process and of each child with all below it, read four times a second meanwhile: what
+    was killed leaves no figure behind."""
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[int, float], tuple[int, float]] = {}
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._before = time.process_time()
+
+    def __enter__(self) -> Spent:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._driver = time.process_time() - self._before
+        self._over.set()
+        self._thread.join()
+
+    def by_worker(self) -> dict[str, float]:
+        """The driver (with the one worker that lives in it), and each worker process with its extractor."""
+        took: dict[int, float] = {}
+        for top, seconds in self._seen.values():
+            took[top] = took.get(top, 0.0) + seconds
+        shares = sorted(took.values(), reverse=True)
+        return {"driver": self._driver, **{f"worker {n}": each for n, each in enumerate(shares, 1)}}
+
+    def total(self) -> float:
+        """All of it."""
+        return sum(self.by_worker().values())
+
+    def _watch(self) -> None:
+        while not self._over.wait(0.25):
+            for child in psutil.Process().children():
+                with contextlib.suppress(psutil.Error):
+                    for process in (child, *child.children(recursive=True)):
+                        with contextlib.suppress(psutil.Error):
+                            times = process.cpu_times()
+                            key = (process.pid, process.create_time())
+                            self._seen[key] = (child.pid, times.user + times.system)
+
+
+def plan(count: int) -> list[str]:
+    """The plan of many pages, a tenth of them led to by two links: peak memory (RSS) of the process that makes it."""
+    chance = np.random.default_rng(1)
+    keys = np.unique(chance.integers(0, 2**64 - 1, count, np.uint64)).tolist()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "links").mkdir()
+        (folder / "pages").mkdir()
+        links = folder / "links/part-00000.parquet"
+        urls = [f"https://www.site-{key % 50_000}.example/2019/a-story-about-number-{key:016x}.html" for key in keys]
+        same = {"domain": "site.example", "submissions": [], "first_posted": None}
+        rows = {name: [value] * len(keys) for name, value in same.items()}
+        rows |= {"key": keys, "url": urls, "karma": [key % 900 for key in keys]}
+        write_parquet(links, pa.table({field.name: pa.array(rows[field.name], field.type) for field in LINKS}), LINKS)
+        with Ledger.writing(folder / "pages/ledger.sqlite") as ledger:
+            ledger.database.execute("BEGIN")
+            for row, (key, url) in enumerate(zip(keys, urls, strict=True)):
+                stored = signed_key(key)
+                final = signed_key(keys[row - 1]) if row % 10 == 9 else stored
+                ledger.database.execute(
+                    "INSERT INTO links VALUES(?, ?, 'site.example', 1, 2, 'page', '', ?, ?, 0)",
+                    (stored, url, url, final),
+                )
+                ledger.database.execute(
+                    "INSERT INTO responses VALUES(?, 0, ?, 200, 'text/html', ?, 0, 40000, ?, 1735689600)",
+                    (stored, url, row // 25_000, row.to_bytes(32)),
+                )
+            ledger.database.execute("COMMIT")
+            ledger.rest()
+        measured = subprocess.run(
+            [sys.executable, "-c", _PLAN, str(folder), str(links)], check=True, capture_output=True, text=True
+        )
+    parts, before, peak, seconds = measured.stdout.split()
+    return [
+        f"plan: {len(keys):,} pages in {int(parts):,} parts: {float(seconds):.1f} s of processor time, peak "
+        f"{float(peak):.0f} MiB, {float(before):.0f} of them before it began"
+    ]
+
+
+_PLAN = r"""
+import re, sys, time
+from pathlib import Path
+from webtext.corpus.config import ExtractSettings, shaping
+from webtext.corpus.outcomes import Stage
+from webtext.corpus.stages import StageRun
+from webtext.crawler.text.rules import RULES
+from webtext.pipelines.extract_plan import plan_work
+folder, links = map(Path, sys.argv[1:])
+def peak():
+    return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
+settings = shaping(ExtractSettings())
+run = StageRun.begin(folder, Stage.DOCUMENTS, settings=settings, rules=RULES, inputs={"pages": "x"})
+before, started = peak(), time.process_time()
+print(len(plan_work(run, folder, [links], 2).parts), before, peak(), time.process_time() - started)
+"""
 
 
 def write_section(path: Path, lines: Sequence[str]) -> None:
@@ -214,10 +339,13 @@ def main() -> None:
     parser.add_argument("--peers", type=Path)
     parser.add_argument("--memory", type=int, default=0)
     parser.add_argument("--workers", type=int, default=0)
+    parser.add_argument("--plan", type=int, default=0)
     parser.add_argument("--skip-speed", action="store_true")
     parser.add_argument("--write", type=Path)
     arguments = parser.parse_args()
     lines = memory(arguments.memory) if arguments.memory else []  # first: the pages below take much themselves
+    if arguments.plan:
+        lines += plan(arguments.plan)
     pages = read_gold(arguments.data / "web/gold.json", [arguments.data / "web/web.warc.gz"])
     language.warm_up()
     if not arguments.skip_speed:

@@ -2,52 +2,37 @@
 
 The steps: decide which link owns a page that several lead to; keep what an earlier generation of the stage has
 extracted (where only quality rules have changed that is everything, judged anew), and what was extracted while the
-crawl went on; cut the rest into parts of even size; extract them; sort. Text is only ever in a worker.
+crawl went on; cut the rest into parts of even size (`extract_plan`); extract them; sort. Text is only ever in a worker.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 import apache_beam as beam
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from webtext.corpus.config import ExtractSettings
-from webtext.corpus.files import read_json, read_parquet, write_parquet
+from webtext.corpus.files import read_json, read_parquet
 from webtext.corpus.manifests import Manifest
 from webtext.corpus.outcomes import Outcome, Stage
-from webtext.corpus.progress import say
-from webtext.corpus.schemas import DOCUMENTS, LINKS, OUTCOMES
+from webtext.corpus.schemas import DOCUMENTS, OUTCOMES
 from webtext.corpus.stages import StageRun
-from webtext.crawler.fetch.ledger import Ledger
-from webtext.crawler.fetch.ledger_file import LEDGER_NAME
-from webtext.crawler.text.earlier import DECIDED_ANEW, REJECTED_PAGES, Division, all_fresh, divide
-from webtext.crawler.text.early import make_choice, take
+from webtext.crawler.text.earlier import DECIDED_ANEW, REJECTED_PAGES
+from webtext.crawler.text.early import make_choice
 from webtext.crawler.text.isolate import IsolatedExtractor
-from webtext.crawler.text.parts import Copy, Files, Part, Rows, extractor_for, make_copy, make_part
-from webtext.crawler.text.plan import (
-    LINK_COLUMNS,
-    PLAN,
-    check_there,
-    cut_parts,
-    join_links,
-    made_of,
-    numbers,
-    pages_digest,
-    rows_of,
-    split_owned,
-)
-from webtext.crawler.text.quality import QUALITY_RULES, QUALITY_SETTINGS, rule_of
+from webtext.crawler.text.parts import Part, extractor_for, make_copy, make_part
+from webtext.crawler.text.plan import numbers
+from webtext.crawler.text.quality import QUALITY_RULES, rule_of
 from webtext.pipelines.engine import Engine, guarded, spread
+from webtext.pipelines.extract_plan import plan_work
 from webtext.pipelines.sorted_output import ROWS_PER_FILE, sorted_output
 
 
@@ -70,29 +55,13 @@ def make_documents(
         WebtextError: pages/ holds pages of links that links/ does not have.
         LossAlarm: an outcome took more than its limit and `accept_loss` is not set.
     """
-    with Ledger.reading(corpus / Stage.PAGES / LEDGER_NAME) as ledger:
-        pages = ledger.pages()
-    plan = join_links(pages, _read_links(links))
-    owned, redirected = split_owned(plan)
-    division = _divide(run, corpus, plan, owned)
-    lost = division.fresh.filter(pc.equal(division.fresh["length"], 0))
-    if lost.num_rows:  # a link that came to own a page later, whose bytes are gone: who had it before keeps it
-        owned, redirected = split_owned(plan, numbers(lost["key"], np.uint64))
-        division = _divide(run, corpus, plan, owned)
-        check_there(run.work, division.fresh)
-    early = take(run.work, division.fresh)
-    parts = list(_parts(run, early.left, engine.workers))
-    copies = list(_copies(run, division))
+    work = plan_work(run, corpus, links, engine.workers)
+    engine.each("documents: take", make_choice, work.choices)
+    engine.each("documents: keep", partial(make_copy, settings=settings), work.copies)
+    _extract(engine, work.parts, settings, corpus / Stage.PAGES)
 
-    engine.each("documents: take", make_choice, early.choices)
-    engine.each("documents: keep", partial(make_copy, settings=settings), copies)
-    _extract(engine, parts, settings, corpus / Stage.PAGES)
-
-    ahead = [*early.whole, *(choice.files for choice in early.choices)]
-    made = [*(part.files for part in parts), *(copy.files for copy in copies), *ahead]
-    outcomes = [files.outcomes for files in made]
-    outcomes += [_known(run, "redirected", redirected), _known(run, "rejected", division.outcomes)]
-    documents = [files.documents for files in made]
+    outcomes = [*(files.outcomes for files in work.files), *work.outcomes]
+    documents = [files.documents for files in work.files]
     texts = sorted_output(
         engine, run, "documents: sort", documents, DOCUMENTS,
         pattern="documents/part-{:05d}.parquet", rows_per_file=ROWS_PER_FILE["documents"],
@@ -105,25 +74,24 @@ def make_documents(
     files, hashes = {**texts.files, **ends.files}, {**texts.hashes, **ends.hashes}
     if broken:
         aside = sorted_output(
-            engine, run, "documents: sort aside", [files.aside for files in made], DOCUMENTS,
+            engine, run, "documents: sort aside", [files.aside for files in work.files], DOCUMENTS,
             pattern="documents/aside-{:05d}.parquet", rows_per_file=ROWS_PER_FILE["documents"],
         )  # fmt: skip
         files, hashes = {**files, **aside.files}, {**hashes, **aside.hashes}
-    places, _ = rows_of(plan, rejected)
     return run.publish(
         files,
         hashes,
-        rows_in=plan.num_rows,
+        rows_in=work.pages,
         rows_out=texts.rows,
         outcomes=counts,
         facts={
-            REJECTED_PAGES: pages_digest(plan.take(pa.array(places))),
+            REJECTED_PAGES: work.digest(rejected),
             **({QUALITY_RULES: dict(sorted(broken.items()))} if broken else {}),
         },
         run={
             "workers": engine.workers,
-            "extracted": division.fresh.num_rows,
-            "language_audited": sum(read_json(path) for path in (*(part.audits for part in parts), *early.audits)),
+            "extracted": work.fresh,
+            "language_audited": sum(read_json(path) for path in (*(part.audits for part in work.parts), *work.audits)),
             **_tools(),
         },
         accept_loss=accept_loss,
@@ -136,68 +104,6 @@ def _tools() -> dict[str, str]:
         with contextlib.suppress(PackageNotFoundError):  # langdetect_rs is only for speed
             found[name] = version(name)
     return found
-
-
-def _read_links(paths: Sequence[Path]) -> pa.Table:
-    tables = [read_parquet(path, LINKS, LINK_COLUMNS) for path in paths]
-    return pa.concat_tables([LINKS.empty_table().select(LINK_COLUMNS), *tables])
-
-
-def _divide(run: StageRun, corpus: Path, plan: pa.Table, owned: pa.Table) -> Division:
-    previous = run.previous
-    if (
-        previous is None
-        or _without_quality(previous.settings) != _without_quality(run.settings)
-        or dict(previous.rules) != dict(run.rules)
-        # only --redo comes here so: make it all again
-        or (dict(previous.inputs) == dict(run.inputs) and dict(previous.settings) == dict(run.settings))
-    ):
-        return all_fresh(owned)
-    division = divide(corpus, previous, plan, owned)
-    if division.damaged:
-        say(f"documents: {division.damaged} files of the earlier generation are damaged; their pages are read again")
-    return division
-
-
-def _without_quality(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in settings.items() if name not in QUALITY_SETTINGS}
-
-
-# -- parts -------------------------------------------------------------------------------------------------------------
-
-
-def _parts(run: StageRun, rows: pa.Table, workers: int) -> Iterator[Part]:
-    plan = _plan_file(run, "fresh", rows)
-    for start, size in cut_parts(numbers(rows["length"], np.int64), workers):
-        content = made_of(rows.slice(start, size))
-        yield Part(Rows(plan, start, size), _files(run, content), run.work / "timeouts")
-
-
-def _copies(run: StageRun, division: Division) -> Iterator[Copy]:
-    plan = _plan_file(run, "kept", division.documents)
-    for source in division.sources:
-        content = made_of(division.documents.slice(source.start, source.rows))
-        files = _files(run, [source.sha256, source.group, content])
-        yield Copy(Rows(plan, source.start, source.rows), source.path, source.group, files)
-
-
-def _files(run: StageRun, content: object) -> Files:
-    return Files(run.part("documents", content), run.part("aside", content), run.part("outcomes", content))
-
-
-def _plan_file(run: StageRun, kind: str, plan: pa.Table) -> Path:
-    """A plan as a file for the workers. Every run writes it anew: a crawl may have moved the pages' bytes."""
-    path = run.work / "plan" / f"{kind}.parquet"
-    write_parquet(path, plan, PLAN)
-    return path
-
-
-def _known(run: StageRun, kind: str, rows: pa.Table) -> Path:
-    """Outcomes that are known without reading a page, as a part."""
-    earlier = run.previous.identity if run.previous is not None else None
-    path = run.part(kind, dict(run.inputs), earlier)
-    write_parquet(path, rows, OUTCOMES)
-    return path
 
 
 def _count(paths: Sequence[Path]) -> tuple[Counter[str], npt.NDArray[np.uint64], Counter[str]]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from webtext.report_page import CorpusReport
     from webtext.tokenize.exporting import ExportReport
     from webtext.tokenize.verifying import ShardsReport
-    from webtext.tracing import Trace
+    from webtext.traces import Trace
 
 
 class CorpusInspection(CorpusModels):

@@ -13,7 +13,8 @@ from pathlib import Path
 from webtext.corpus.errors import UsageError
 from webtext.corpus.outcomes import Stage
 from webtext.corpus.schemas import key_text
-from webtext.tracing import ENDED, PASSED, UNFINISHED, Trace, text_of, trace_key
+from webtext.traces import ENDED, PASSED, UNFINISHED, Trace
+from webtext.tracing import text_of, trace_key
 from webtext.word_diff import word_diff
 
 LEDGER_BYTES = 1 << 30

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 
 from webtext.corpus.outcomes import Stage
-from webtext.tracing import ENDED, NOT_REACHED, NOT_RUN, PASSED, UNFINISHED, StageTrace, Trace
+from webtext.traces import ENDED, NOT_REACHED, NOT_RUN, PASSED, UNFINISHED, StageTrace, Trace
 
 _WIDTH = 11  # of a stage's name
 

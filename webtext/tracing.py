@@ -1,14 +1,14 @@
-"""The whole way of one link through a corpus: `webtext trace`, as values. Only reads, also while a command writes.
+"""The whole way of one link through a corpus: how `webtext trace` finds it. Only reads, also while a command writes.
 
 Every stage is asked for one key: a few footers, one row group each, never a whole column (but one of
-`duplicates.parquet`). How it is told is in `webtext.trace_text`; a training step's documents are traced by their keys.
+`duplicates.parquet`). A training step's documents are traced by their keys.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,7 @@ from webtext.corpus.manifests import Manifest, current
 from webtext.corpus.outcomes import Outcome, Stage
 from webtext.corpus.schemas import CONTAMINATED, DOCUMENTS, DUPLICATES, LINKS, OUTCOMES, key_text
 from webtext.corpus.stages import publication_pending, stage_manifest
-
-PASSED, ENDED, NOT_REACHED, NOT_RUN, UNFINISHED = "passed", "ended", "not reached", "not run", "unfinished"
+from webtext.traces import ENDED, NOT_REACHED, NOT_RUN, PASSED, UNFINISHED, StageTrace, Trace
 
 DUPLICATES_NAME = "clean/duplicates.parquet"
 CONTAMINATED_NAME = "clean/contaminated.parquet"
@@ -33,63 +32,6 @@ CONTAMINATED_NAME = "clean/contaminated.parquet"
 MOST_COPIES = 20  # named of those that were removed for one document
 
 _TRIES = 20  # a publication moves files within milliseconds
-
-
-@dataclass(frozen=True)
-class StageTrace:
-    """What one stage knows of a link.
-
-    `state`: passed; ended (with outcome and detail); not reached, as it ended before; not run, the stage or for this
-    link; unfinished, as the stage is being made. `outdated`: what the stage read has changed since it was made.
-    """
-
-    stage: str
-    state: str
-    outcome: str = ""
-    detail: str = ""
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    outdated: bool = False
-
-
-@dataclass(frozen=True)
-class Trace:
-    """The way of one link. `asked` is what was asked for, `url` its spelling in the corpus, None where it has none."""
-
-    corpus: str
-    key: str
-    asked: str | None
-    url: str | None
-    stages: tuple[StageTrace, ...]
-    near: tuple[tuple[str, str], ...] = ()
-    """For an address that was never seen: others that were (key, address)."""
-    leading_here: tuple[tuple[str, str], ...] = ()
-    """For an address that was never posted: links that led to it (key, address)."""
-    diff: tuple[str, ...] = ()
-
-    @property
-    def known(self) -> bool:
-        """Whether any stage has met this link."""
-        return any(stage.state in (PASSED, ENDED) for stage in self.stages)
-
-    @property
-    def end(self) -> StageTrace | None:
-        """The stage in which it ended, None where it did not."""
-        return next((stage for stage in self.stages if stage.state == ENDED), None)
-
-    def of(self, stage: Stage) -> StageTrace:
-        """What one stage knows."""
-        return next(found for found in self.stages if found.stage == stage)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON values: `stages` by name, keys as text, times in ISO 8601."""
-        value = asdict(self)
-        value["stages"] = {stage.stage: asdict(stage) for stage in self.stages}
-        for name in ("near", "leading_here"):
-            value[name] = [{"key": key, "url": url} for key, url in value[name]]
-        end = self.end
-        ended = None if end is None else {"stage": end.stage, "outcome": end.outcome, "detail": end.detail}
-        found: dict[str, Any] = _plain({**value, "known": self.known, "ended": ended})
-        return found
 
 
 def trace_key(corpus: Path, key: int, asked: str | None = None) -> Trace:
@@ -304,11 +246,3 @@ class _Tracer:
                 hint = f"make the stage again: webtext {stage.command} CORPUS --redo"
                 raise DamagedFile("is missing", where=self.corpus / name, hint=hint)
         return [self.corpus / name for name in names]
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(name): _plain(inner) for name, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(inner) for inner in value]
-    return value.isoformat() if isinstance(value, datetime) else value

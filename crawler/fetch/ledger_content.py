@@ -63,7 +63,10 @@ class LedgerContent:
 
     def pages(self, segment: int | None = None) -> pa.Table:
         """The wanted links that ended as a page, by key (schema `PAGES`); only those of one segment, if it is given."""
-        batches: list[pa.RecordBatch] = []
+        return pa.concat_tables([PAGES.empty_table(), *self.page_tables(segment)])
+
+    def page_tables(self, segment: int | None = None, rows: int = _BATCH) -> Iterator[pa.Table]:
+        """The same in tables of up to so many rows."""
         select = (
             "SELECT l.key, l.url, l.final_url, l.final_key, r.segment, r.offset, r.length, l.hop, r.payload_sha256, "
             f"r.fetched, {self._source()} FROM links l JOIN responses r ON r.key = l.key AND r.hop = l.hop "
@@ -71,9 +74,9 @@ class LedgerContent:
             + ("" if segment is None else f"AND r.segment = {segment:d} ")
             + "ORDER BY l.key"
         )
-        for rows in self._by_key(select, "l.key"):
+        for found in self._by_key(select, "l.key", rows):
             keys, urls, finals, final_keys, segments, offsets, lengths, hops, digests, fetched, sources = zip(
-                *rows, strict=True
+                *found, strict=True
             )
             unsigned = [unsigned_key(key) for key in keys]
             hexes = [digest.hex() for digest in digests]
@@ -84,8 +87,7 @@ class LedgerContent:
                 [datetime.fromtimestamp(seconds, UTC) for seconds in fetched], sources,
             ]  # fmt: skip
             arrays = [pa.array(column, field.type) for column, field in zip(columns, PAGES, strict=True)]
-            batches.append(pa.RecordBatch.from_arrays(arrays, schema=PAGES))
-        return pa.Table.from_batches(batches, schema=PAGES)
+            yield pa.Table.from_arrays(arrays, schema=PAGES)
 
     def outcomes(self) -> Iterator[pa.Table]:
         """The wanted links that did not become a page, by key (schema `OUTCOMES`), in tables of up to 50,000 rows."""
@@ -134,11 +136,11 @@ class LedgerContent:
         found = "SELECT c.source FROM captures c WHERE c.key = l.key AND c.url = l.url AND l.outcome = 'page'"
         return f"coalesce(({found}), '{CRAWL}')"
 
-    def _by_key(self, select: str, column: str) -> Iterator[list[Any]]:
+    def _by_key(self, select: str, column: str, count: int = _BATCH) -> Iterator[list[Any]]:
         # SQLite sorts keys as signed: the upper half of the unsigned ones comes first there, last here.
         for span in (f"{column} >= 0", f"{column} < 0"):
             cursor = self._db.execute(select.format(range=span))
-            while rows := cursor.fetchmany(_BATCH):
+            while rows := cursor.fetchmany(count):
                 yield rows
 
 

@@ -6,7 +6,7 @@ of its links owned its page, and `take` gives the stage those rows that are what
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +14,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+from xxhash import xxh3_64_intdigest
 
 from webtext.corpus.files import identity_of, open_parquet, read_parquet, write_parquet
 from webtext.corpus.schemas import DOCUMENTS, LINKS, OUTCOMES
 from webtext.crawler.fetch.ledger_content import PAGES
 from webtext.crawler.text.parts import Files, Part, Rows
-from webtext.crawler.text.plan import LINK_COLUMNS, PLAN, cut_parts, join_links, made_of, numbers, rows_of
+from webtext.crawler.text.plan import LINK_COLUMNS, PLAN, PartSize, cut_parts, join_links, made_of, numbers, rows_of
+from webtext.crawler.text.stretches import read_stretches
 
 _SAME = tuple(name for name in PLAN.names if name not in ("segment", "offset", "length"))
 """What makes two rows of a plan the same page of the same link; where its bytes lie may change."""
@@ -53,7 +55,8 @@ def early_plans(work: Path) -> list[Path]:
 def early_parts(work: Path, plan: Path) -> Iterator[tuple[Part, pa.Table]]:
     """The parts of a plan, each with its rows. They do not depend on how many workers there are."""
     rows = read_parquet(plan, PLAN)
-    for start, size in cut_parts(numbers(rows["length"], np.int64), 1):
+    lengths = numbers(rows["length"], np.int64)
+    for start, size in cut_parts(lengths, PartSize.of(len(lengths), int(lengths.sum()), 1)):
         part = rows.slice(start, size)
         name = f"{identity_of(made_of(part))[:32]}.parquet"
         files = Files(*(work / "early" / kind / name for kind in ("documents", "aside", "outcomes")))
@@ -72,26 +75,36 @@ class Choice:
 @dataclass(frozen=True)
 class Taken:
     """What has been made ahead: `whole` files that hold nothing else, `choices` to be made of others, and of the pages
-    to extract those that are left."""
+    to extract those that are left, as stretches."""
 
     whole: tuple[Files, ...]
     choices: tuple[Choice, ...]
-    left: pa.Table
+    left: tuple[Path, ...]
     audits: tuple[Path, ...]
 
 
-def take(work: Path, fresh: pa.Table) -> Taken:
-    """Divide the pages to extract (schema `PLAN`, by key) by what has been made ahead of exactly them."""
+def take(work: Path, fresh: Sequence[Path]) -> Taken:
+    """Divide the pages to extract (stretches of `PLAN`, by key) by what has been made ahead of exactly them.
+
+    Segments hold their pages in the order in which they came. So that no stretch is read again for each of them, key
+    and digest of every page are in memory meanwhile: 16 bytes.
+    """
+    plans = early_plans(work)
+    if not plans:
+        return Taken((), (), tuple(fresh), ())
     whole: list[Files] = []
     choices: list[Choice] = []
     audits: list[Path] = []
-    covered = np.zeros(fresh.num_rows, np.bool_)
-    for plan in early_plans(work):
+    keys, digests = _digests(read_stretches(fresh))
+    wanted = pa.table({"key": keys})
+    covered = np.zeros(len(keys), np.bool_)
+    for plan in plans:
         for part, rows in early_parts(work, plan):
             if not part.files.made:
                 continue
-            same, places = _same(rows, fresh)
-            same[same] = ~covered[places[same]]
+            own, theirs = _digests([rows])
+            places, same = rows_of(wanted, own)
+            same[same] = (digests[places[same]] == theirs[same]) & ~covered[places[same]]
             if not same.any():
                 continue
             covered[places[same]] = True
@@ -99,24 +112,37 @@ def take(work: Path, fresh: pa.Table) -> Taken:
             if same.all():
                 whole.append(part.files)
             else:
-                keys = rows["key"].filter(pa.array(same)).combine_chunks()
-                name = f"{identity_of([part.files.outcomes.name, keys.to_pylist()])[:32]}.parquet"
+                chosen = pa.array(own[same])
+                name = f"{identity_of([part.files.outcomes.name, chosen.to_pylist()])[:32]}.parquet"
                 kinds = ("documents", "aside", "outcomes")
                 files = Files(*(work / "early" / "chosen" / kind / name for kind in kinds))
-                choices.append(Choice(part.files, keys, files))
-    return Taken(tuple(whole), tuple(choices), fresh.filter(pa.array(~covered)), tuple(audits))
+                choices.append(Choice(part.files, chosen, files))
+    return Taken(tuple(whole), tuple(choices), tuple(_left(work, fresh, covered)), tuple(audits))
 
 
-def _same(rows: pa.Table, fresh: pa.Table) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
-    """Which of these rows are rows of `fresh`, and where."""
-    places, same = rows_of(fresh, numbers(rows["key"], np.uint64))
-    ours, theirs = rows.filter(pa.array(same)), fresh.take(pa.array(places[same]))
-    equal = np.ones(ours.num_rows, np.bool_)
-    for name in _SAME:
-        both_null = pc.and_(pc.is_null(ours[name]), pc.is_null(theirs[name]))
-        equal &= np.asarray(pc.or_(pc.fill_null(pc.equal(ours[name], theirs[name]), False), both_null))
-    same[same] = equal
-    return same, places
+def _left(work: Path, fresh: Sequence[Path], covered: npt.NDArray[np.bool_]) -> Iterator[Path]:
+    """The stretches without the rows that are covered (one flag a row, in order)."""
+    start = 0
+    for path, rows in zip(fresh, read_stretches(fresh), strict=True):
+        left = ~covered[start : start + rows.num_rows]
+        start += rows.num_rows
+        if left.any():
+            aside = work / "plan" / f"left-{path.name}"
+            write_parquet(aside, rows.filter(pa.array(left)), PLAN)
+            yield aside
+
+
+def _digests(tables: Iterable[pa.Table]) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
+    """Key and digest (xxh3, 64 bits: only rows of one key are compared) of what makes rows the same, row by row."""
+    keys, digests = [np.empty(0, np.uint64)], [np.empty(0, np.uint64)]
+    for rows in tables:
+        plain = [
+            rows[name].cast(pa.int64()) if pa.types.is_timestamp(rows[name].type) else rows[name] for name in _SAME
+        ]
+        values = zip(*(column.to_pylist() for column in plain), strict=True)
+        keys.append(numbers(rows["key"], np.uint64))
+        digests.append(np.fromiter((xxh3_64_intdigest(repr(row).encode()) for row in values), np.uint64, rows.num_rows))
+    return np.concatenate(keys), np.concatenate(digests)
 
 
 def make_choice(choice: Choice) -> None:

@@ -14,7 +14,7 @@ from webtext.crawler.text.language import detect_language
 from webtext.crawler.text.main_text import MainText, extract_main_text, take_plain_text
 from webtext.crawler.text.measures import measure
 from webtext.crawler.text.results import Extracted, PageBytes, Rejection, TextRules
-from webtext.crawler.text.rules import reject_empty, reject_language, reject_script, reject_short
+from webtext.crawler.text.rules import reject_empty, reject_language, reject_markup, reject_script, reject_short
 from webtext.crawler.text.walls import reject_consent, reject_missing, reject_parked, reject_paywall
 from webtext.crawler.text.words import count_words
 
@@ -31,12 +31,13 @@ def examine(page: PageBytes, rules: TextRules) -> Extracted | Rejection:
     if decoded.binary:
         return Rejection(Outcome.EMPTY, f"binary data, no text ({page.content_type or 'no content type'})")
     plain = _is_plain(page.content_type, decoded.text)
-    main = take_plain_text(decoded.text) if plain else extract_main_text(decoded.text, page.url)
-    return judge(main, rules)
+    if plain:
+        return judge(take_plain_text(decoded.text), rules, audit=page.audit)
+    return reject_markup(decoded.text) or judge(extract_main_text(decoded.text, page.url), rules, audit=page.audit)
 
 
-def judge(main: MainText, rules: TextRules) -> Extracted | Rejection:
-    """What the rules say about a main text."""
+def judge(main: MainText, rules: TextRules, *, audit: bool = False) -> Extracted | Rejection:
+    """What the rules say about a main text; `audit` as in `PageBytes`."""
     words = count_words(main.text)
     rejection = (
         reject_empty(main.text)
@@ -49,7 +50,7 @@ def judge(main: MainText, rules: TextRules) -> Extracted | Rejection:
     )
     if rejection is not None:
         return rejection
-    language, score = detect_language(main.text)
+    language, score = detect_language(main.text, audit=audit)
     return reject_language(language, score, rules) or Extracted(
         main.title, main.canonical, main.text, language, score, words, measure(main.text)
     )

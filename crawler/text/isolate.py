@@ -16,6 +16,8 @@ import threading
 import time
 from types import TracebackType
 
+import psutil
+
 from webtext.corpus.errors import WebtextError
 from webtext.corpus.outcomes import Outcome
 from webtext.crawler.text.messages import Answer, Terms, decode_answer, decode_ready, encode_page, encode_terms
@@ -24,6 +26,10 @@ from webtext.crawler.text.results import Extracted, PageBytes, Rejection, TextRu
 WALL_SECONDS = 120.0
 """The last resort, for a child that neither works nor ends. Processor time is what a page is judged by: wall time
 depends on what else the machine does (a peer's timeout of one second loses pages by load)."""
+
+WORKING = 0.01
+"""A child that used so much of a core within the wall time works: it waits for its turn on a machine that does much
+else, and is given as long again. It comes to the end of its processor time in the end."""
 
 MEMORY_BYTES = 2 << 30
 """Address space of a child. 483 real pages one after the other stayed below 0.2 GiB; 5 MB of links need 0.9 GiB."""
@@ -144,7 +150,8 @@ class _Child:
     def __init__(self, terms: Terms) -> None:
         ready_in, self._to_child = os.pipe()
         self._from_child, ready_out = os.pipe()
-        self._deadline = 0.0
+        self._deadline = self._seconds = self._used = 0.0
+        self._watched: psutil.Process | None = None
         started: list[subprocess.Popen[bytes] | OSError] = []
         is_started = threading.Event()
 
@@ -194,7 +201,7 @@ class _Child:
 
     def wait_ready(self, seconds: float) -> None:
         """Wait until the child has loaded what it needs."""
-        self._deadline = time.monotonic() + seconds
+        self._await(seconds)
         try:
             trouble = decode_ready(self._read_exactly)
         except (_Ended, _Silent) as error:
@@ -209,7 +216,7 @@ class _Child:
 
     def ask(self, page: PageBytes, seconds: float) -> Answer:
         """Send a page and wait for its answer."""
-        self._deadline = time.monotonic() + seconds
+        self._await(seconds)
         self._write(encode_page(page))
         return decode_answer(self._read_exactly)
 
@@ -241,11 +248,26 @@ class _Child:
             parts += data
         return bytes(parts)
 
+    def _await(self, seconds: float) -> None:
+        """From now on wait no longer than `seconds` for a child that does not work."""
+        self._seconds, self._used = seconds, self._processor_seconds()
+        self._deadline = time.monotonic() + seconds
+
     def _wait(self, descriptor: int, event: int) -> None:
         poll = select.poll()
         poll.register(descriptor, event)
-        if not poll.poll(max(0.0, self._deadline - time.monotonic()) * 1_000):
-            raise _Silent
+        while not poll.poll(max(0.0, self._deadline - time.monotonic()) * 1_000):
+            if self._processor_seconds() - self._used < WORKING * self._seconds:
+                raise _Silent
+            self._await(self._seconds)
+
+    def _processor_seconds(self) -> float:
+        try:
+            self._watched = self._watched or psutil.Process(self.pid)
+            times = self._watched.cpu_times()
+        except psutil.Error:
+            return 0.0  # it has ended, which its pipes tell
+        return float(times.user + times.system)
 
     def _ended(self) -> _Ended:
         self._keeper.join(5)  # its pipes close a moment before it can be reaped

@@ -53,13 +53,13 @@ def decode_terms(text: str) -> Terms:
 
 def encode_page(page: PageBytes) -> bytes:
     """A page as a message."""
-    return _frame({"url": page.url, "content_type": page.content_type}, page.body)
+    return _frame({"url": page.url, "content_type": page.content_type, "audit": page.audit}, page.body)
 
 
 def decode_page_message(read: ReadExactly) -> PageBytes:
     """Read one page."""
     value, body = _unframe(read)
-    return PageBytes(str(value["url"]), str(value["content_type"]), body)
+    return PageBytes(str(value["url"]), str(value["content_type"]), body, bool(value["audit"]))
 
 
 def encode_answer(answer: Answer) -> bytes:

@@ -31,6 +31,9 @@ from webtext.crawler.text.results import Extracted, PageBytes, Rejection, TextRu
 # default); beyond this it came in by another way, and is a bomb.
 DECODED_BYTES = 100_000_000
 
+# Both language detectors are asked about the pages of a part until the first document, but about no more than these.
+_AUDITED_PAGES = 8
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -115,8 +118,12 @@ def make_part(part: Part, pages: Path, settings: ExtractSettings, extractor: Iso
     documents: list[dict[str, object]] = []
     rejected: list[int] = []
     rejections: list[Rejection] = []
+    audited = 0
     for number, row in enumerate(rows.to_pylist()):
-        result = _remembered(row, pages, settings.max_html, extractor, part.timeouts)
+        audit = not documents and number < _AUDITED_PAGES
+        result = _remembered(row, pages, settings.max_html, extractor, part.timeouts, audit=audit)
+        if isinstance(result, Extracted):
+            audited += audits() and (audit or is_audited(sample_text(result.text)))
         if isinstance(result, Rejection):
             rejected.append(number)
             rejections.append(result)
@@ -127,7 +134,7 @@ def make_part(part: Part, pages: Path, settings: ExtractSettings, extractor: Iso
         [rejection.outcome for rejection in rejections],
         [rejection.detail for rejection in rejections],
     )
-    write_json(part.audits, sum(is_audited(sample_text(str(row["text"]))) for row in documents) if audits() else 0)
+    write_json(part.audits, audited)
     part.files.write(pa.Table.from_pylist(documents, DOCUMENTS), settings, ends)
     fault_point("extract.part")
 
@@ -147,25 +154,28 @@ def make_copy(copy: Copy, settings: ExtractSettings) -> None:
 
 
 def _remembered(
-    row: dict[str, object], pages: Path, limit: int, extractor: IsolatedExtractor, timeouts: Path
+    row: dict[str, object], pages: Path, limit: int, extractor: IsolatedExtractor, timeouts: Path, *, audit: bool
 ) -> Extracted | Rejection:
     """`_page`, or the timeout that the page ended with before a crash."""
     path = timeouts / f"{identity_of([row['key'], row['record_id']])[:32]}.json"
     if path.exists():
         return Rejection(Outcome.EXTRACT_TIMEOUT, str(read_json(path)))
-    result = _page(row, pages, limit, extractor)
+    result = _page(row, pages, limit, extractor, audit)
     if isinstance(result, Rejection) and result.outcome is Outcome.EXTRACT_TIMEOUT:
         write_json(path, result.detail)
     return result
 
 
-def _page(row: dict[str, object], pages: Path, limit: int, extractor: IsolatedExtractor) -> Extracted | Rejection:
+def _page(
+    row: dict[str, object], pages: Path, limit: int, extractor: IsolatedExtractor, audit: bool
+) -> Extracted | Rejection:
     stored = read_record(find_segment(pages, str(row["segment"])), int(str(row["offset"])), int(str(row["length"])))
     try:
         body = decode_body(stored.headers, stored.body, DECODED_BYTES)
     except UndecodableBody as error:
         return Rejection(Outcome.EXTRACT_ERROR, f"the body does not decode: {error}")
-    return extractor.examine(PageBytes(str(row["final_url"]), stored.header("content-type") or "", body[:limit]))
+    kind = stored.header("content-type") or ""
+    return extractor.examine(PageBytes(str(row["final_url"]), kind, body[:limit], audit))
 
 
 def _document(row: dict[str, object], page: Extracted) -> dict[str, object]:

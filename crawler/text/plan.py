@@ -1,26 +1,24 @@
-"""What is to be extracted: pages joined with their links, each page once, in parts of even size.
+"""What is to be extracted: pages joined with their links, in parts of even size.
 
-Pure functions over Arrow tables of addresses and numbers; no page is read here.
+Pure functions over Arrow tables of addresses and numbers; no page is read here. Who owns a page that several links lead
+to is decided in `owners`; where the tables lie is a matter of `stretches`.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from webtext.corpus.errors import WebtextError
-from webtext.corpus.files import write_bytes
 from webtext.corpus.outcomes import Outcome, Stage
-from webtext.corpus.schemas import LINKS, OUTCOMES, key_text
+from webtext.corpus.schemas import LINKS, OUTCOMES
 from webtext.crawler.fetch.ledger_content import PAGES
-from webtext.crawler.text.owners import NO_TIME, owners
 
 Number = TypeVar("Number", bound=np.generic)
 
@@ -51,64 +49,29 @@ def join_links(pages: pa.Table, links: pa.Table) -> pa.Table:
     Raises:
         WebtextError: a page's link is not in links/.
     """
+    plan, missing = join_known(pages, links)
+    refuse_unknown(missing)
+    return plan
+
+
+def join_known(pages: pa.Table, links: pa.Table) -> tuple[pa.Table, int]:
+    """The plan of those pages whose link is there, and how many others there are."""
     pages, links = pages.sort_by("key"), links.sort_by("key")
     places, known = rows_of(links, numbers(pages["key"], np.uint64))
-    if not known.all():
-        raise WebtextError(
-            f"pages/ holds {np.count_nonzero(~known):,} pages whose links links/ does not hold",
-            hint="pages/ is of another generation than links/: run webtext crawl again",
-        )
-    joined = links.select(LINK_COLUMNS).take(pa.array(places))
+    pages = pages.filter(pa.array(known))
+    joined = links.select(LINK_COLUMNS).take(pa.array(places[known]))
     for name in PAGE_COLUMNS:
         joined = joined.append_column(PLAN.field(name), pages[name].cast(PLAN.field(name).type))
-    return joined.cast(PLAN)
+    return joined.cast(PLAN), int(np.count_nonzero(~known))
 
 
-def split_owned(plan: pa.Table, lost: npt.NDArray[np.uint64] | None = None) -> tuple[pa.Table, pa.Table]:
-    """The rows that own their page, and the others as outcomes (schema `OUTCOMES`), both by key.
-
-    Args:
-        lost: keys of links whose page cannot be had any more: where another link has the same page, that owns it.
-    """
-    keys = numbers(plan["key"], np.uint64)
-    finals = numbers(plan["final_key"], np.uint64)
-    posted = numbers(pc.fill_null(plan["first_posted"].cast(pa.int64()), int(NO_TIME)), np.int64)
-    karma = numbers(plan["karma"], np.int64)
-    owner = owners(keys, finals, karma, posted)
-    if lost is not None and len(lost):
-        there = np.flatnonzero(~np.isin(keys, lost))
-        among = owners(keys[there], finals[there], karma[there], posted[there])
-        heirs = dict(zip(finals[there].tolist(), there[among].tolist(), strict=True))
-        owner = np.array([heirs.get(final, old) for final, old in zip(finals.tolist(), owner.tolist(), strict=True)])
-    owns = owner == np.arange(len(owner))
-    others = plan.filter(pa.array(~owns))
-    winners = plan.select(["key", "url"]).take(pa.array(owner[~owns]))
-    details = [
-        f"the page of {key_text(key)} {url}"
-        for key, url in zip(winners["key"].to_pylist(), winners["url"].to_pylist(), strict=True)
-    ]
-    return plan.filter(pa.array(owns)), outcome_rows(others, [Outcome.DUPLICATE_REDIRECT] * len(details), details)
-
-
-def check_there(run_work: Path, fresh: pa.Table) -> None:
-    """Refuse to extract pages whose bodies were deleted (`crawl.keep_pages = until-extracted`); their addresses are
-    listed in a file.
-
-    Raises:
-        WebtextError: there are such pages.
-    """
-    gone = fresh.filter(pc.equal(fresh["length"], 0))
-    if not gone.num_rows:
-        return
-    listed = run_work / "gone-pages.txt"
-    write_bytes(listed, "".join(f"{url}\n" for url in gone["url"].to_pylist()).encode())
-    raise WebtextError(
-        f"the bodies of {gone.num_rows:,} pages that are to be extracted were deleted once documents were made of them "
-        f"(crawl.keep_pages = until-extracted), among them {gone['url'][0].as_py()}",
-        where=listed,
-        hint="leave documents/ as it is (webtext extract CORPUS without --redo, under the settings of before), or set "
-        'crawl.keep_pages = "all" and fetch all pages again: webtext crawl CORPUS --refetch',
-    )
+def refuse_unknown(count: int) -> None:
+    """Raise where there are pages whose links links/ does not hold."""
+    if count:
+        raise WebtextError(
+            f"pages/ holds {count:,} pages whose links links/ does not hold",
+            hint="pages/ is of another generation than links/: run webtext crawl again",
+        )
 
 
 def outcome_rows(rows: pa.Table, outcomes: list[Outcome], details: list[str]) -> pa.Table:
@@ -123,15 +86,26 @@ def outcome_rows(rows: pa.Table, outcomes: list[Outcome], details: list[str]) ->
     return pa.table(dict(zip(OUTCOMES.names, columns, strict=True))).cast(OUTCOMES)
 
 
-def cut_parts(lengths: npt.NDArray[np.int64], workers: int) -> Iterator[tuple[int, int]]:
-    """Cut rows into parts (first row, number of rows), in order, evened by bytes: at least 16 a worker where there are
-    so many rows, none above `PART_PAGES` rows, none above `PART_BYTES` but for a single page that is larger."""
-    parts = PARTS_A_WORKER * workers
-    limit = min(PART_BYTES, -(-int(lengths.sum()) // parts)) if len(lengths) else 0
-    most = max(1, min(PART_PAGES, len(lengths) // parts))
+@dataclass(frozen=True)
+class PartSize:
+    """The most rows and stored bytes of a part."""
+
+    rows: int
+    bytes: int
+
+    @classmethod
+    def of(cls, rows: int, stored: int, workers: int) -> PartSize:
+        """For so many pages with so many bytes in all: at least 16 parts a worker where there are so many rows, none
+        above `PART_PAGES` rows, none above `PART_BYTES` but for a single page that is larger."""
+        parts = PARTS_A_WORKER * workers
+        return cls(max(1, min(PART_PAGES, rows // parts)), min(PART_BYTES, -(-stored // parts)))
+
+
+def cut_parts(lengths: npt.NDArray[np.int64], most: PartSize) -> Iterator[tuple[int, int]]:
+    """Cut rows into parts (first row, number of rows), in order, evened by bytes."""
     start, size = 0, 0
     for row, length in enumerate(lengths.tolist()):
-        if row > start and (size + length > limit or row - start >= most):
+        if row > start and (size + length > most.bytes or row - start >= most.rows):
             yield start, row - start
             start, size = row, 0
         size += length
@@ -147,16 +121,23 @@ def made_of(rows: pa.Table) -> list[list[object]]:
     return [list(row.values()) for row in plain.to_pylist()]
 
 
-def pages_digest(rows: pa.Table) -> str:
-    """The sha256 (hex) of which pages these rows (by key) have: key, record, final URL, time.
+class PagesDigest:
+    """The sha256 (hex) of which pages some rows of a plan have: key, record, final URL, time.
 
     The record's id holds the payload's hash; a page that was fetched anew has another digest.
     """
-    digest = hashlib.sha256()
-    columns = [rows["key"], rows["record_id"], rows["final_url"], rows["fetched"].cast(pa.int64())]
-    for values in zip(*(column.to_pylist() for column in columns), strict=True):
-        digest.update("\t".join(map(str, values)).encode() + b"\n")
-    return digest.hexdigest()
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+
+    def add(self, rows: pa.Table) -> None:
+        """Further rows, by key, after those that were added before."""
+        columns = [rows["key"], rows["record_id"], rows["final_url"], rows["fetched"].cast(pa.int64())]
+        for values in zip(*(column.to_pylist() for column in columns), strict=True):
+            self._digest.update("\t".join(map(str, values)).encode() + b"\n")
+
+    def hexdigest(self) -> str:
+        return self._digest.hexdigest()
 
 
 def rows_of(table: pa.Table, keys: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:

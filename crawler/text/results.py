@@ -10,11 +10,15 @@ from webtext.corpus.outcomes import Outcome
 
 @dataclass(frozen=True)
 class PageBytes:
-    """A fetched page: the final address, the Content-Type header ("" for none), the body with encodings undone."""
+    """A fetched page: the final address, the Content-Type header ("" for none), the body with encodings undone.
+
+    `audit`: both language detectors are asked about it, whatever its text's hash (`language.detect_language`).
+    """
 
     url: str
     content_type: str
     body: bytes
+    audit: bool = False
 
 
 @dataclass(frozen=True)

@@ -142,6 +142,8 @@ def test_a_port_that_differs_is_found_out(monkeypatch: pytest.MonkeyPatch) -> No
     other = next(text for number in range(1_000) if not is_audited(text := f"{ENGLISH} {number}"))
     monkeypatch.setattr(language, "_port", lambda: lambda sample: [("en", 0.5)])
     assert detect_language(other) == ("en", 0.5)
+    with pytest.raises(LanguageDisagreement):
+        detect_language(other, audit=True)
     with pytest.raises(LanguageDisagreement, match=r"by langdetect, \[\('en', 0.5\)\] by langdetect_rs"):
         detect_language(audited)
 

@@ -22,7 +22,8 @@ from webtext.corpus.outcomes import Stage
 from webtext.corpus.schemas import key_text
 from webtext.crawler.reddit.urls import url_key
 from webtext.trace_text import trace_text
-from webtext.tracing import Trace, trace_key
+from webtext.traces import Trace
+from webtext.tracing import trace_key
 
 ORDER = [str(stage) for stage in Stage]
 KEPT = "https://site0.example/articles/0"
