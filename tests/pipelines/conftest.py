@@ -1,14 +1,25 @@
-"""One Dask cluster of two workers for all slow tests of a session that leave it as it was."""
+"""What several tests read and leave as it was: a Dask cluster of two workers, a corpus that is tokenized."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from clusters import Cluster, dask_cluster
+from tokenizing import SETTINGS, documents, tokenize_documents, write_clean
 
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     with dask_cluster(tmp_path_factory.mktemp("cluster")) as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """100 documents, tokenized by the fast engine where there is one; tests compare what the exact one makes."""
+    corpus = tmp_path_factory.mktemp("made")
+    tokenize_documents(corpus, write_clean(corpus, documents(100)), replace(SETTINGS, engine="auto"))
+    return corpus
