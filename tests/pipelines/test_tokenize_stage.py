@@ -43,6 +43,24 @@ def test_every_document_lies_in_one_split_in_key_order_as_endoftext_and_its_ids(
         assert found == rows
 
 
+def test_the_tokenizer_is_the_one_that_all_texts_at_once_give(made: Path) -> None:
+    texts = [str(document["text"]) for document in documents(100)]
+    assert read_vocabulary(made / "tokenizer") == train_vocabulary(texts, 300)
+
+
+def test_pieces_that_are_too_many_are_left_out_and_it_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = documents(20)
+    tokenize_documents(tmp_path, write_clean(tmp_path, few))
+    assert "times or more" not in capsys.readouterr().err
+    whole = read_vocabulary(tmp_path / "tokenizer")
+    monkeypatch.setattr("webtext.pipelines.training.PIECE_BYTES", 20)
+    tokenize_documents(tmp_path, write_clean(tmp_path, few), retrain=True)
+    assert "pieces of text that occur" in capsys.readouterr().err
+    assert read_vocabulary(tmp_path / "tokenizer").size < whole.size
+
+
 def test_the_manifest_names_all_files_and_balances(made: Path) -> None:
     run = StageRun.begin(made, Stage.SHARDS, settings=shaping(SETTINGS), rules=RULES, inputs=tokenize_inputs("one"))
     assert run.done
