@@ -105,7 +105,8 @@ def encoding(texts: Sequence[str], vocabulary: Vocabulary, rounds: int) -> list[
 
 
 def whole_step(texts: Sequence[str], vocabulary: Vocabulary, folder: Path, rounds: int) -> list[Row]:
-    """From Parquet to published shards: two corpora, one twice as large, whose difference leaves the start out."""
+    """From Parquet to published shards: two corpora, one twice as large, whose difference leaves the start out; and the
+    quarter by itself, with the start (vocabulary, proof of the engine, pipelines)."""
     write_vocabulary(folder / "tokenizer", vocabulary)
     parts = {"warm": 400, "eighth": 8, "quarter": 4, "half": 2, "whole": 1}
     corpora = {name: texts[: len(texts) // part] for name, part in parts.items()}
@@ -122,7 +123,7 @@ def whole_step(texts: Sequence[str], vocabulary: Vocabulary, folder: Path, round
     pairs = {"auto": ("half", "whole"), "tiktoken": ("eighth", "quarter")}
     rivals = {
         f"{engine} {name}": partial(run, name, engine)
-        for engine, pair in pairs.items() for name in pair
+        for engine, pair in {**pairs, "auto": ("quarter", "half", "whole")}.items() for name in pair
     }  # fmt: skip
     seconds = interleaved(rivals, rounds)
     named = {"auto": "webtext with gigatoken", "tiktoken": "webtext with tiktoken"}
@@ -131,7 +132,9 @@ def whole_step(texts: Sequence[str], vocabulary: Vocabulary, folder: Path, round
         size = sum(len(text.encode()) for text in corpora[large][len(corpora[small]) :]) / 1e6
         taken = seconds[f"{engine} {large}"] - seconds[f"{engine} {small}"]
         rows.append(("Parquet to shards", named[engine], size / taken, "MB/CPU s"))
-    return rows
+    size = sum(len(text.encode()) for text in corpora["quarter"]) / 1e6
+    small = f"the same with its start, {size:.0f} MB"
+    return rows + [(small, named[engine], size / seconds[f"{engine} quarter"], "MB/CPU s") for engine in pairs]
 
 
 def _clean(corpus: Path, texts: Sequence[str]) -> Path:
@@ -208,6 +211,30 @@ def loading(folder: Path, rounds: int) -> list[Row]:
     return [("loading", name, 100 * BATCH * CONTEXT / taken / 1e6, "M tokens/CPU s") for name, taken in seconds.items()]
 
 
+def small_windows(folder: Path, rounds: int) -> list[Row]:
+    """Micro-batches of windows of 128 tokens as a trainer gets them, read ahead by one thread."""
+    import torch
+
+    from webtext.train.prefetch import Prefetcher, Reading
+
+    shards = [Shard.open(path) for path in sorted((folder / "whole" / "shards").glob("train-*.arrow"))]
+    windows = Windows(shards, 128)
+    rows: list[Row] = []
+    for micro in (64, 16, 4, 1):
+        with Prefetcher(windows, Reading(512, micro, 1), 0, device=torch.device("cpu")) as batches:
+            count = 100_000 // micro
+
+            def read(batches: Prefetcher = batches, count: int = count) -> None:
+                for _ in range(count):
+                    next(batches)
+
+            read()
+            (taken,) = interleaved({"webtext": read}, rounds).values()
+        what = "loading windows of 128 tokens"
+        rows.append((what, f"webtext, {micro} at a time", count * micro * 128 / taken / 1e6, "M tokens/CPU s"))
+    return rows
+
+
 def table(rows: Sequence[Row]) -> str:
     """The rows as Markdown, each with its ratio to the first of its kind."""
     lines = ["| what | who | | ratio |", "|---|---|---:|---:|"]
@@ -243,6 +270,7 @@ def main() -> None:
         rows += whole_step(texts, vocabulary, Path(name), 1)
         rows += [row for size in (8_192, 50_257) for row in training(part, size, 1)]
         rows += loading(Path(name), given.rounds)
+        rows += small_windows(Path(name), given.rounds)
     size = sum(len(text.encode()) for text in texts) / 1e6
     today = f"{datetime.datetime.now(tz=datetime.UTC):%Y-%m-%d}"
     peers = ", ".join(f"{one} {version(one)}" for one in ("gigatoken", "tiktoken", "tokenizers", "numpy", "torch"))

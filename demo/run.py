@@ -75,11 +75,14 @@ class DemoReport:
         return {**asdict(self), "broken": [str(fact) for fact in self.broken]}
 
 
-def run_demo(folder: Path, *, size: Size | None = None, result: Callable[[str], None] = show.result) -> DemoReport:
+def run_demo(
+    folder: Path, *, size: Size | None = None, workers: int = WORKERS, result: Callable[[str], None] = show.result
+) -> DemoReport:
     """Make the web, crawl it, train on it, check it; what is done already stays as it is.
 
     Args:
         folder: new, empty, or that of an earlier demo.
+        workers: processes of each stage that takes some; what comes out does not depend on them.
         result: takes what is printed as a result: sample, waterfall, facts, what to do next.
 
     Raises:
@@ -104,7 +107,7 @@ def run_demo(folder: Path, *, size: Size | None = None, result: Callable[[str], 
             f"{len(web.facts)} planted facts ({time.monotonic() - started:.0f} s)"
         )
         try:
-            corpus, asked = build_corpus(folder, web, size)
+            corpus, asked = build_corpus(folder, web, size, workers)
             show.command("train", corpus.path, "--preset", "tiny", "--steps", size.steps)
             loss = corpus.train(preset="tiny", steps=size.steps).loss
         except ChangedSettings as error:  # a newer webtext, or a hand in webtext.toml: --redo would be a long way round
@@ -132,7 +135,9 @@ def run_demo(folder: Path, *, size: Size | None = None, result: Callable[[str], 
         return found
 
 
-def build_corpus(folder: Path, web: DemoWeb, size: Size) -> tuple[Corpus, Mapping[tuple[str, str], int]]:
+def build_corpus(
+    folder: Path, web: DemoWeb, size: Size, workers: int = WORKERS
+) -> tuple[Corpus, Mapping[tuple[str, str], int]]:
     """The five stages over a web whose dump and URL list lie in `folder`.
 
     Returns:
@@ -159,22 +164,22 @@ def build_corpus(folder: Path, web: DemoWeb, size: Size) -> tuple[Corpus, Mappin
     show.command("forget", path, "--urls", "-", "--yes")
     show.note(f"as if its owner had asked for it: {FORGOTTEN} (the dump links to it)")
     corpus.forget([FORGOTTEN])
-    show.command("links", path, dump, reading_list, "--workers", WORKERS)
-    corpus.links(dump, reading_list, workers=WORKERS)
+    show.command("links", path, dump, reading_list, "--workers", workers)
+    corpus.links(dump, reading_list, workers=workers)
     show.command("crawl", path, "--contact", CONTACT, "--delay", size.delay)
     server = WebServer(web, folder / REQUESTS)
     with os_errors(folder / REQUESTS), server.running():
         show.note(f"for the demo alone, the names of its hosts lead to 127.0.0.1:{server.port}")
         corpus.crawl(contact=CONTACT, delay=size.delay, _little_web=server.resolver_table(), _clock=CLOCK)
-    show.command("extract", path, "--quality", QUALITY, "--workers", WORKERS)
-    corpus.extract(quality=[QUALITY], workers=WORKERS)
+    show.command("extract", path, "--quality", QUALITY, "--workers", workers)
+    corpus.extract(quality=[QUALITY], workers=workers)
     encyclopedia, articles, quiz = folder / ENCYCLOPEDIA_NAME, folder / INDEX_NAME, folder / QUIZ_NAME
-    show.command("wikipedia", "index", articles, encyclopedia, "--workers", WORKERS)
-    make_article_index(articles, encyclopedia, workers=WORKERS)
-    show.command("dedup", path, "--wikipedia-index", articles, "--decontaminate", quiz, "--workers", WORKERS)
-    corpus.dedup(wikipedia_index=articles, decontaminate=[quiz], workers=WORKERS)
-    show.command("tokenize", path, "--vocab-size", size.vocab_size, "--workers", WORKERS)
-    corpus.tokenize(vocab_size=size.vocab_size, workers=WORKERS)
+    show.command("wikipedia", "index", articles, encyclopedia, "--workers", workers)
+    make_article_index(articles, encyclopedia, workers=workers)
+    show.command("dedup", path, "--wikipedia-index", articles, "--decontaminate", quiz, "--workers", workers)
+    corpus.dedup(wikipedia_index=articles, decontaminate=[quiz], workers=workers)
+    show.command("tokenize", path, "--vocab-size", size.vocab_size, "--workers", workers)
+    corpus.tokenize(vocab_size=size.vocab_size, workers=workers)
     return corpus, read_log(folder / REQUESTS)
 
 

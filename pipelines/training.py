@@ -12,13 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from webtext.corpus.config import TokenizeSettings
-from webtext.corpus.files import open_parquet
+from webtext.corpus.files import open_parquet, read_json
 from webtext.corpus.progress import progress, say
 from webtext.corpus.schemas import DOCUMENTS
 from webtext.corpus.stages import StageRun
 from webtext.pipelines.engine import Engine
 from webtext.tokenize.counting import (
     ALL,
+    PIECE_BYTES,
     CountedGroup,
     CountGroup,
     Sum,
@@ -59,8 +60,8 @@ def train_on_corpus(
     engine.each("count pieces of text", CountGroup(split, below, ranges), elements, made=_there(parts))
     sums = [Sum(number, parts, run.part("summed", *made_of, number, suffix=".arrow")) for number in range(ranges)]
     engine.each("sum the counts", sum_counts, sums, made=_there([one.record for one in sums]))
-    pieces, counts, least = frequent(sums)
-    if least > 1:
+    pieces, counts, least = frequent(sums, PIECE_BYTES)
+    if least > min((count for one in sums for count, _ in read_json(one.record)), default=least):
         say(f"tokenizer: trained on the {len(pieces):,} pieces of text that occur {least:,} times or more")
     with progress(run.corpus, "train the tokenizer", settings.vocab_size, "tokens", begun=BYTES + 1) as shown:
         return train_on_counts(pieces, counts, settings.vocab_size, made=shown.set)

@@ -89,8 +89,7 @@ def _read(path: Path) -> bytes:
 
 
 def _ids(vocabulary: Vocabulary) -> dict[str, int]:
-    written = byte_characters()
-    texts = ("".join(written[byte] for byte in token) for token in vocabulary.tokens)
+    texts = vocabulary.written.values()
     return {**{text: number for number, text in enumerate(texts)}, ENDOFTEXT: vocabulary.endoftext}
 
 
@@ -151,9 +150,8 @@ def _parse_vocab_bpe(data: bytes, path: Path) -> Vocabulary:
 
 def _parse_encoder_json(data: bytes, path: Path) -> Vocabulary:
     ids = json.loads(data)
-    byte_of = _bytes_of_characters()
-    ranks = {bytes(byte_of[character] for character in text): number
-             for text, number in ids.items() if text != ENDOFTEXT}  # fmt: skip
+    byte_of = _bytes_of_characters().__getitem__
+    ranks = {bytes(map(byte_of, text)): number for text, number in ids.items() if text != ENDOFTEXT}
     vocabulary = Vocabulary.from_ranks(ranks, where=path)
     return _checked(vocabulary.merges, ids, path)
 
@@ -172,8 +170,8 @@ def _parse_tiktoken(data: bytes, path: Path) -> Vocabulary:
 def _checked(merges: list[Merge] | tuple[Merge, ...], ids: Mapping[str, int], path: Path) -> Vocabulary:
     vocabulary = Vocabulary.from_merges(merges, where=path)
     wanted = _ids(vocabulary)
-    wrong = next((text for text in {**wanted, **ids} if wanted.get(text) != ids.get(text)), None)
-    if wrong is not None:
+    if wanted != ids:
+        wrong = next(text for text in {**wanted, **ids} if wanted.get(text) != ids.get(text))
         raise WebtextError(
             f"token {wrong!r} has the id {ids.get(wrong)}, in GPT-2's layout it would be {wanted.get(wrong)}",
             where=path,
@@ -183,14 +181,19 @@ def _checked(merges: list[Merge] | tuple[Merge, ...], ids: Mapping[str, int], pa
 
 
 def _merges(lines: list[str]) -> list[Merge]:
-    byte_of = _bytes_of_characters()
+    tokens = {character: bytes([byte]) for character, byte in _bytes_of_characters().items()}
     pairs = []
     for line in lines:
         left, right = line.split(" ")
-        pairs.append(
-            (bytes(byte_of[character] for character in left), bytes(byte_of[character] for character in right))
-        )
+        pair = tokens.get(left) or _token(left), tokens.get(right) or _token(right)
+        tokens[left + right] = pair[0] + pair[1]
+        pairs.append(pair)
     return pairs
+
+
+def _token(text: str) -> bytes:
+    """The bytes of a token that no earlier merge made: whoever checks the merges says so."""
+    return bytes(map(_bytes_of_characters().__getitem__, text))
 
 
 def _bytes_of_characters() -> dict[str, int]:

@@ -24,16 +24,16 @@ from webtext.tokenize.vocabulary import Vocabulary
 VARIABLE = "WEBTEXT_GPT2_VOCAB"
 """Environment variable: a file or a folder that holds one of OpenAI's files."""
 
-# tiktoken 0.14, tiktoken_ext/openai_public.py: name, address and sha256 of each file
+# tiktoken 0.14, tiktoken_ext/openai_public.py: name, address and sha256 of each file. Merges are read fastest.
 _HOST = "https://openaipublic.blob.core.windows.net"
 OFFICIAL: Mapping[str, tuple[str, str]] = {
-    "gpt2.tiktoken": (
-        f"{_HOST}/encodings/r50k_base.tiktoken",
-        "306cd27f03c1a714eca7108e03d66b7dc042abe8c258b44c199a7ed9838dd930",
-    ),
     "vocab.bpe": (
         f"{_HOST}/gpt-2/encodings/main/vocab.bpe",
         "1ce1664773c50f3e0cc8842619a93edc4624525b728b188a9e0be33b7726adc5",
+    ),
+    "gpt2.tiktoken": (
+        f"{_HOST}/encodings/r50k_base.tiktoken",
+        "306cd27f03c1a714eca7108e03d66b7dc042abe8c258b44c199a7ed9838dd930",
     ),
     "encoder.json": (
         f"{_HOST}/gpt-2/encodings/main/encoder.json",

@@ -69,12 +69,14 @@ class Vocabulary:
                 where=where,
                 hint="webtext takes byte-level BPE vocabularies in GPT-2's layout",
             )
+        known = {token: number for number, token in enumerate(tokens[:BYTES])}
         merges = []
-        for token in tokens[BYTES:]:
-            parts = merge_bytes(token, ranks, below=ranks[token])
+        for number, token in enumerate(tokens[BYTES:], BYTES):
+            parts = _merged(token, known)
             if len(parts) != 2:
-                raise WebtextError(f"token {ranks[token]} ({token!r}) is no merge of two earlier tokens", where=where)
+                raise WebtextError(f"token {number} ({token!r}) is no merge of two earlier tokens", where=where)
             merges.append((parts[0], parts[1]))
+            known[token] = number
         return cls.from_merges(merges, where=where)
 
     @property
@@ -98,12 +100,18 @@ class Vocabulary:
         return {token: number for number, token in enumerate(self.tokens)}
 
     @cached_property
+    def written(self) -> dict[bytes, str]:
+        """Each token's bytes, in the order of ids, as OpenAI's files write them: see `byte_characters`."""
+        letters = b"".join(self.tokens).decode("latin-1").translate(dict(enumerate(byte_characters())))
+        ends = itertools.accumulate(map(len, self.tokens))
+        return {token: letters[end - len(token) : end] for token, end in zip(self.tokens, ends, strict=True)}
+
+    @cached_property
     def merges_text(self) -> bytes:
         """The merges as OpenAI's `vocab.bpe` writes them: a version line, then one merge a line."""
-        written = byte_characters()
-        lines = ("".join(written[byte] for byte in left) + " " + "".join(written[byte] for byte in right)
-                 for left, right in self.merges)  # fmt: skip
-        return "".join(f"{line}\n" for line in ("#version: 0.2", *lines)).encode()
+        written = self.written
+        lines = (f"{written[left]} {written[right]}\n" for left, right in self.merges)
+        return "".join(("#version: 0.2\n", *lines)).encode()
 
     @cached_property
     def fingerprint(self) -> str:
@@ -114,17 +122,32 @@ class Vocabulary:
         return f"Vocabulary(size={self.size}, fingerprint={self.fingerprint[:16]})"
 
 
-def merge_bytes(piece: bytes, ranks: Mapping[bytes, int], *, below: int | None = None) -> list[bytes]:
+def merge_bytes(piece: bytes, ranks: Mapping[bytes, int]) -> list[bytes]:
     """The tokens of one piece, slowly and plainly: join the neighbours that make the token of the smallest id (the
-    leftmost of equals) until none do. `below`: use only tokens with smaller ids.
+    leftmost of equals) until none do.
 
     Source: Sennrich et al. 2016, "Neural Machine Translation of Rare Words with Subword Units", on bytes.
     """
     parts = [piece[start : start + 1] for start in range(len(piece))]
     while True:
         joined = [ranks.get(left + right) for left, right in itertools.pairwise(parts)]
-        found = [rank for rank in joined if rank is not None and (below is None or rank < below)]
+        found = [rank for rank in joined if rank is not None]
         if not found:
             return parts
         place = joined.index(min(found))
         parts[place : place + 2] = [parts[place] + parts[place + 1]]
+
+
+def _merged(piece: bytes, ranks: Mapping[bytes, int]) -> list[bytes]:
+    """The same as `merge_bytes`, of whose ids only those beside a merge are looked up again."""
+    parts = [piece[start : start + 1] for start in range(len(piece))]
+    joined = [ranks.get(left + right, MAX_SIZE) for left, right in itertools.pairwise(parts)]
+    while joined and (least := min(joined)) < MAX_SIZE:
+        place = joined.index(least)
+        parts[place : place + 2] = [parts[place] + parts[place + 1]]
+        del joined[place]
+        if place:
+            joined[place - 1] = ranks.get(parts[place - 1] + parts[place], MAX_SIZE)
+        if place < len(joined):
+            joined[place] = ranks.get(parts[place] + parts[place + 1], MAX_SIZE)
+    return parts

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from webtext.corpus.errors import UsageError, WebtextError
@@ -78,9 +77,10 @@ class Windows:
         counts = np.array([max(0, len(tokens) - 1) // context for tokens in streams], dtype=np.int64)
         self._ends = np.cumsum(counts)
         self._firsts = self._ends - counts
-        # All windows of a shard as rows of one array, which overlap in the file and are copied only when read.
-        self._rows = [
-            sliding_window_view(tokens, context + 1)[::context] if count else np.empty((0, context + 1), np.uint16)
+        # All windows of a shard as one array of opaque items, which overlap in the file and are copied only when read:
+        # numpy copies such an item as a whole, and the two-byte numbers of a row one by one.
+        self._items = [
+            np.ndarray(count, np.dtype((np.void, 2 * (context + 1))), np.ascontiguousarray(tokens), 0, (2 * context,))
             for tokens, count in zip(streams, counts.tolist(), strict=True)
         ]
         self.tail_tokens = sum(max(0, len(tokens) - 1) for tokens in streams) - int(counts.sum()) * context
@@ -91,14 +91,13 @@ class Windows:
 
     def locate(self, window: int) -> tuple[int, int]:
         """The shard that holds `window`, and the place of its first token there."""
-        shard = int(self._shards_of(np.array([window], dtype=np.int64))[0])
+        self._check(window)
+        shard = int(np.searchsorted(self._ends, window, side="right"))
         return shard, (window - int(self._firsts[shard])) * self.context
 
-    def _shards_of(self, windows: NDArray[np.int64]) -> NDArray[np.int64]:
-        wrong = (windows < 0) | (windows >= len(self))
-        if wrong.any():
-            raise UsageError(f"there is no window {windows[wrong][0]}; there are {len(self):,}, from 0")
-        return np.searchsorted(self._ends, windows, side="right").astype(np.int64)
+    def _check(self, window: int) -> None:
+        if not 0 <= window < len(self):
+            raise UsageError(f"there is no window {window}; there are {len(self):,}, from 0")
 
     def read(self, windows: Iterable[int] | NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Inputs and targets of `windows`, each (windows, context) int64, contiguous; targets are the next tokens."""
@@ -108,12 +107,18 @@ class Windows:
 
     def rows(self, wanted: NDArray[np.int64]) -> NDArray[np.uint16]:
         """The tokens of windows, (windows, context + 1) uint16: inputs, and the last target."""
-        shards = self._shards_of(wanted)
-        rows = np.empty((len(wanted), self.context + 1), dtype=np.uint16)
-        for shard in np.unique(shards).tolist():
-            mine = np.flatnonzero(shards == shard)
-            rows[mine] = self._rows[shard][wanted[mine] - self._firsts[shard]]
-        return rows
+        items = np.empty(len(wanted), np.dtype((np.void, 2 * (self.context + 1))))
+        if len(wanted):
+            # Read in the stream's order: those of a shard lie side by side, and the disk is read forwards.
+            order = np.argsort(wanted)
+            ascending = wanted[order]
+            self._check(int(ascending[0]))
+            self._check(int(ascending[-1]))
+            edges = np.concatenate([[0], np.searchsorted(ascending, self._ends)])
+            for shard in np.flatnonzero(np.diff(edges)).tolist():
+                here = slice(edges[shard], edges[shard + 1])
+                items[order[here]] = self._items[shard][ascending[here] - self._firsts[shard]]
+        return items.view(np.uint16).reshape(len(wanted), self.context + 1)
 
     def batch(self, position: int, count: int, *, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Inputs and targets of the `count` windows from `position` on, in the order of `seed`.

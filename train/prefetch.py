@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -53,12 +55,14 @@ class Reading:
     again: bool = False
     """Read the same step again and again."""
 
-    def pieces(self, position: int) -> Iterator[tuple[int, int]]:
-        """Position and size of each micro-batch of this rank, from the step that begins at `position` on; endless."""
+    def spans(self, position: int, most: int) -> Iterator[tuple[int, int]]:
+        """What this rank reads from the step that begins at `position` on, endless: first position and windows of each
+        span, in order. A span is whole micro-batches of one step, of about `most` windows together."""
+        most = max(1, most // self.micro_batch) * self.micro_batch
         while True:
             first, count = share(position, self.windows, part=self.rank, parts=self.ranks)
-            for offset in range(0, count, self.micro_batch):
-                yield first + offset, min(self.micro_batch, count - offset)
+            for offset in range(0, count, most):
+                yield first + offset, min(most, count - offset)
             position += 0 if self.again else self.windows
 
     def count(self, rank: int | None = None) -> int:
@@ -101,7 +105,7 @@ class Prefetcher:
         self.data = data
         self.reading = reading
         self.device = device
-        self._pieces = reading.pieces(position)
+        self._spans = reading.spans(position, -(-CHUNK_TOKENS // data.context))
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="loader")
         self._waiting: deque[Future[_Chunk]] = deque()
@@ -133,15 +137,15 @@ class Prefetcher:
         self._waiting.clear()
 
     def _ask(self) -> None:
-        pieces, tokens = [], 0
-        while tokens < CHUNK_TOKENS:
-            pieces.append(next(self._pieces))
-            tokens += pieces[-1][1] * self.data.context
-        self._waiting.append(self._pool.submit(self._read, pieces))
+        spans, windows = [], 0
+        while windows * self.data.context < CHUNK_TOKENS:
+            spans.append(next(self._spans))
+            windows += spans[-1][1]
+        self._waiting.append(self._pool.submit(self._read, spans))
 
-    def _read(self, pieces: list[tuple[int, int]]) -> _Chunk:
+    def _read(self, spans: list[tuple[int, int]]) -> _Chunk:
         seed = self.reading.seed
-        orders = [self.data.windows_at(place, count, seed=seed) for place, count in _joined(pieces)]
+        orders = [self.data.windows_at(place, count, seed=seed) for place, count in _joined(spans)]
         rows = self.data.rows(orders[0] if len(orders) == 1 else np.concatenate(orders))
         tokens, copied = torch.from_numpy(rows.astype(np.int64)), None
         if self._stream is not None:
@@ -150,25 +154,28 @@ class Prefetcher:
                 copied = self._stream.record_event()
         elif self.device.type != "cpu":
             tokens = tokens.to(self.device)
-        return pieces, tokens, copied
+        return spans, tokens, copied
 
-    def _unpack(self, pieces: list[tuple[int, int]], tokens: Tensor, copied: torch.cuda.Event | None) -> None:
+    def _unpack(self, spans: list[tuple[int, int]], tokens: Tensor, copied: torch.cuda.Event | None) -> None:
         if copied is not None:
             current = torch.cuda.current_stream(self.device)
             current.wait_event(copied)
             tokens.record_stream(current)  # its memory is not given to another chunk before `current` has read it
-        sizes = [count for _, count in pieces]
+        step = self.reading.micro_batch
+        positions = [place for first, count in spans for place in range(first, first + count, step)]
+        sizes = [size for _, count in spans for size in (*repeat(step, count // step), count % step) if size]
+        # No line of Python a batch: of a window's 128 tokens it would take longer than the reading.
         inputs, targets = torch.split(tokens[:, :-1], sizes), torch.split(tokens[:, 1:], sizes)
-        self._ready.extend(
-            Batch(position, *pair, None)
-            for (position, _), pair in zip(pieces, zip(inputs, targets, strict=True), strict=True)
-        )
+        self._ready.extend(map(_BATCH, zip(positions, inputs, targets, repeat(None))))
 
 
-def _joined(pieces: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The same positions in as few pieces as there are: neighbours become one."""
+_BATCH = partial(tuple.__new__, Batch)
+
+
+def _joined(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The same positions in as few spans as there are: neighbours become one."""
     found: list[tuple[int, int]] = []
-    for position, count in pieces:
+    for position, count in spans:
         if found and sum(found[-1]) == position:
             found[-1] = (found[-1][0], found[-1][1] + count)
         else:

@@ -21,6 +21,7 @@ def demo_web() -> DemoWeb:
 def small_demo(tmp_path_factory: pytest.TempPathFactory, demo_web: DemoWeb) -> SmallDemo:
     folder = tmp_path_factory.mktemp("demo") / "webtext-demo"
     printed: list[str] = []
-    report = run_demo(folder, size=SMALL, result=printed.append)
+    # A worker process takes longer to start than there is to do; `webtext demo` has two of them.
+    report = run_demo(folder, size=SMALL, workers=1, result=printed.append)
     finished = Finished(folder / "corpus", read_log(folder / REQUESTS))
     return SmallDemo(folder, demo_web, report, "\n".join(printed), finished)

@@ -7,11 +7,13 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from webtext.corpus.errors import DamagedFile, WebtextError
 from webtext.tokenize.files import parse_vocabulary, read_vocabulary, vocabulary_files, write_vocabulary
 from webtext.tokenize.split import byte_order
-from webtext.tokenize.vocabulary import Vocabulary
+from webtext.tokenize.vocabulary import Vocabulary, _merged, merge_bytes
 
 SMALL = Vocabulary.from_merges([(b"t", b"h"), (b"th", b"e"), (b" ", b"the"), (b"\n", b"\n")])
 
@@ -55,6 +57,12 @@ def test_a_tiktoken_file_is_read(tmp_path: Path) -> None:
 
 def test_merges_are_recovered_from_ids_alone() -> None:
     assert Vocabulary.from_ranks(SMALL.ranks) == SMALL
+
+
+@given(st.dictionaries(st.binary(min_size=2, max_size=4), st.integers(300, 320), max_size=30), st.binary(max_size=12))
+def test_what_a_token_was_made_of_is_found_as_the_plain_merging_finds_it(more: dict[bytes, int], piece: bytes) -> None:
+    ranks = {bytes([byte]): rank for rank, byte in enumerate(byte_order())} | more
+    assert _merged(piece, ranks) == merge_bytes(piece, ranks)
 
 
 def test_the_tokenizers_library_reads_and_keeps_it(tmp_path: Path) -> None:
