@@ -12,6 +12,7 @@ from webtext.demo import (
     plants_documents,
     plants_links,
     plants_pages,
+    plants_scores,
     plants_shards,
     plants_trace,
     plants_upkeep,
@@ -64,4 +65,5 @@ def build_web(size: Size) -> DemoWeb:
     plants_upkeep.plant(web)
     plants_trace.plant(web)
     plants_archives.plant(web)
+    plants_scores.plant(web, steps=size.steps)
     return web
