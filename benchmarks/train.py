@@ -257,9 +257,9 @@ def section(rows: list[list[str]], peer: str, threads: int) -> str:
         f"thread{'s' if threads > 1 else ''}, Python {platform.python_version()},\n{versions}. Whole steps in eager "
         "mode, fused AdamW for all; processes that take turns,\nwarm-up left out, medians. The machine was shared, so "
         f"CPU seconds count; the wall clock stands beside them.\n{shapes}.\n\n" + "\n".join(lines) + "\n\n"
-        "At 124M's width most of the time goes into products of matrices that are the same for all. What can be won is\n"
-        "the loss in pieces, and memory that is kept from step to step (`train/allocator.py`): a plain loop faults its\n"
-        "gradients and logits in anew at every step. In bf16 products are faster where the processor has them.\n\n"
+        "At 124M's width most of the time goes into products of matrices that are the same for all. What can be won\n"
+        "is the loss in pieces, and memory kept from step to step (`train/allocator.py`): a plain loop faults its\n"
+        "gradients and logits in anew each time. In bf16 products are faster where the processor has them.\n\n"
         "On a GPU: not measured. `benchmarks/train_gpu.py` measures all of it in one call of less than ten minutes.\n"
     )
 
