@@ -176,6 +176,8 @@ def test_a_figure_of_an_unknown_kind_is_refused(corpus: Path, sets: Path, tmp_pa
     results, _ = evaluate(corpus, tasks=["winograd"], data=sets, out=tmp_path, device="cpu")
     draw(results, tmp_path / "scores.png")
     assert (tmp_path / "scores.png").read_bytes().startswith(b"\x89PNG")
+    draw(results, tmp_path / "scores.svg")
+    assert (tmp_path / "scores.svg").read_text().count('<g id="axes_') == 2  # full and partial, no empty panel
     with pytest.raises(WebtextError, match="matplotlib writes no such figure"):
         draw(results, tmp_path / "scores.xyz")
 
