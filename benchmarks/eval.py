@@ -27,9 +27,11 @@ def wikitext(folder: Path, data: Path, lines: int, turns: int) -> tuple[float, f
     """Processor seconds of the whole task, of its forward passes alone, and the tokens scored."""
     import torch
 
+    from webtext.train.zeroshot.batches import BATCH_TOKENS
     from webtext.train.zeroshot.catalogue import TASKS
-    from webtext.train.zeroshot.engine import BATCH_TOKENS, HEAD_ROWS, Engine
+    from webtext.train.zeroshot.engine import Engine
     from webtext.train.zeroshot.evaluation import Evaluation
+    from webtext.train.zeroshot.likelihoods import HEAD_ROWS
     from webtext.train.zeroshot.sources import find_set
     from webtext.train.zeroshot.windows import rolling
 

@@ -13,6 +13,7 @@ from webtext.demo import (
     plants_documents,
     plants_links,
     plants_pages,
+    plants_scores,
     plants_shards,
     plants_trace,
     plants_upkeep,
@@ -66,4 +67,5 @@ def build_web(size: Size) -> DemoWeb:
     plants_trace.plant(web)
     plants_archives.plant(web)
     plants_beside.plant(web)
+    plants_scores.plant(web, steps=size.steps)
     return web

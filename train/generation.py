@@ -10,43 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from tokenizers import Tokenizer
 from torch import Generator
 
-from webtext.corpus.errors import UsageError, WebtextError
-from webtext.tokenize.split import ENDOFTEXT
-from webtext.train.decoding import TextStream, token_bytes
-from webtext.train.device import choose_device
-from webtext.train.folders import load_folder
-from webtext.train.model import GPT2
+from webtext.corpus.errors import UsageError
+from webtext.train.decoding import TextStream
 from webtext.train.sampling import Rows, Sampling, random_numbers
+from webtext.train.text_model import TextModel
 
 BATCH_SIZE = 16
 """Rows continued at once. On one core 124M wrote 20 tokens a second of one row, 60 of eight."""
 
 
-class Writer:
+class Writer(TextModel):
     """A model and its tokenizer, ready to write."""
-
-    def __init__(self, model: GPT2, tokenizer: Tokenizer) -> None:
-        endoftext = tokenizer.token_to_id(ENDOFTEXT)
-        if endoftext is None:
-            raise WebtextError(f"this tokenizer has no {ENDOFTEXT}")
-        self.model = model
-        self._tokenizer = tokenizer
-        self._endoftext: int = endoftext
-        self._bytes = token_bytes(tokenizer)
-
-    @classmethod
-    def load(cls, folder: Path, *, device: str = "auto") -> Writer:
-        """Read a folder: Hugging Face's or OpenAI's of a GPT-2.
-
-        Raises:
-            WebtextError, DamagedFile: it is none, or not whole.
-        """
-        where = choose_device(device)
-        model, tokenizer = load_folder(folder)
-        return cls(model.to(where), tokenizer)
 
     def write(
         self,
@@ -82,7 +58,7 @@ class Writer:
         texts = [[""] * num_samples for _ in prompts]
         for begin in range(0, len(rows), batch_size):
             batch = rows[begin : begin + batch_size]
-            streams = [TextStream(self._bytes, _checked(stop)) for _ in batch]
+            streams = [TextStream(self.vocabulary, _checked(stop)) for _ in batch]
             randoms = [random_numbers(seed, first + number) for _, number in batch]
             living = list(range(len(batch)))
             going = self._rows([starts[place] for place, _ in batch], sampling, randoms)
@@ -103,11 +79,11 @@ class Writer:
 
     def stream(self, prompt: str, sampling: Sampling, *, seed: int = 0, stop: Sequence[str] = ()) -> Iterator[str]:
         """The pieces of one text as they are certain, its prompt not among them."""
-        text = TextStream(self._bytes, _checked(stop))
+        text = TextStream(self.vocabulary, _checked(stop))
         going = self._rows([self._start(prompt)], sampling, [random_numbers(seed, 0)])
         for _ in range(sampling.max_tokens):
             (token,) = going.step()
-            if token == self._endoftext:
+            if token == self.endoftext:
                 break
             if shown := text.push(token):
                 yield shown
@@ -117,17 +93,17 @@ class Writer:
             yield last
 
     def _rows(self, starts: Sequence[Sequence[int]], sampling: Sampling, randoms: Sequence[Generator]) -> Rows:
-        return Rows(self.model, starts, sampling, randoms, vocabulary=len(self._bytes))
+        return Rows(self.model, starts, sampling, randoms, vocabulary=len(self.vocabulary))
 
     def _start(self, prompt: str) -> list[int]:
         """The tokens a text begins with. `<|endoftext|>` in a prompt is the token: so a document may follow another."""
-        return list(self._tokenizer.encode(prompt, add_special_tokens=False).ids) if prompt else [self._endoftext]
+        return self.encode(prompt) or [self.endoftext]
 
     def _goes_on(self, stream: TextStream, token: int) -> bool:
         """Push a token; whether the text goes on after it."""
-        if token != self._endoftext:
+        if token != self.endoftext:
             stream.push(token)
-        return token != self._endoftext and not stream.stopped
+        return token != self.endoftext and not stream.stopped
 
 
 def generate(

@@ -141,4 +141,5 @@ class _HeadLoss(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, scale: Tensor) -> tuple[Tensor | None, ...]:
         hidden_gradient, weight_gradient = ctx.saved_tensors
-        return hidden_gradient * scale, weight_gradient * scale, None, None, None, None, None
+        # In place: they are nobody else's, and the second may be the largest tensor there is.
+        return hidden_gradient.mul_(scale), weight_gradient.mul_(scale), None, None, None, None, None

@@ -12,6 +12,7 @@ from typing import Any
 from webtext.corpus.errors import UsageError
 from webtext.corpus.files import os_errors
 from webtext.corpus.interrupts import Stop
+from webtext.train.allocator import kept_memory
 from webtext.train.beginning import Beginning, begin
 from webtext.train.checkpoints import sweep_run
 from webtext.train.hooks import AfterSteps
@@ -166,7 +167,7 @@ def train(
         "within_documents": within_documents,
     }
     stop = stop or Stop(raising=False)
-    with join_ranks(device) as ranks:
+    with join_ranks(device) as ranks, kept_memory(ranks.device.type):
         with _raising(stop):  # every byte of the shards is read: that may take long, and there is nothing to save
             begun = _begin(
                 corpus, folder, asked, ranks, init=init, steps=steps, default_preset=default_preset,

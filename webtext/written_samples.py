@@ -21,7 +21,8 @@ from webtext.train.decoding import token_bytes
 from webtext.train.sampling import Sampling
 from webtext.train.zeroshot import scores
 from webtext.train.zeroshot.catalogue import SAMPLES
-from webtext.train.zeroshot.engine import Engine, Prompt
+from webtext.train.zeroshot.continuations import Prompt
+from webtext.train.zeroshot.engine import Engine
 from webtext.train.zeroshot.evaluation import Evaluation
 from webtext.train.zeroshot.job import Job, Record, in_parts, lot
 from webtext.train.zeroshot.task import Score

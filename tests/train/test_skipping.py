@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter, deque
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,25 @@ def test_a_gradient_far_out_of_the_ordinary_is_a_spike_too() -> None:
     assert why is not None
     assert why.startswith("a spike of the gradient, ")
     assert guard.why(3.0, float("inf")) == "the gradient is no number"
+
+
+@pytest.mark.parametrize("limit", [3.0, 6.0])
+def test_the_limit_is_where_it_says(limit: float) -> None:
+    """Losses of mean 3 and deviation .1; gradients whose logarithms have mean 0 and deviation .1."""
+    guard = SpikeGuard(limit)
+    for step in range(LEAST):
+        sign = 1 if step % 2 else -1
+        guard.add(3 + 0.1 * sign, math.exp(0.1 * sign))
+    below, above = 0.1 * (limit - 0.01), 0.1 * (limit + 0.01)
+    assert guard.why(3 + below, math.exp(below)) is None
+    assert guard.why(3 + above, 1.0) == (
+        f"a spike of the loss, {limit + 0.01:.1f} standard deviations above the {LEAST} steps before"
+    )
+    assert (why := guard.why(3.0, math.exp(above))) is not None and why.startswith("a spike of the gradient, ")
+    assert guard.why(3 - 10 * above, math.exp(-10 * above)) is None  # below is no spike
+    never = SpikeGuard(0)
+    never._losses, never._norms = guard._losses, guard._norms
+    assert never.why(100.0, 1e9) is None
 
 
 @given(st.lists(st.floats(0.5, 12.0), min_size=LEAST, max_size=WINDOW), st.floats(0.5, 30.0))

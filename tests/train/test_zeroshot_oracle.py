@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 from transformers import GPT2Config, GPT2LMHeadModel
+from zeroshot_oracle import Oracle
 from zeroshot_sets import (
     ARTICLES,
     COQA,
@@ -30,41 +32,9 @@ from webtext.train.zeroshot.engine import Engine
 from webtext.train.zeroshot.job import Job, Record
 from webtext.train.zeroshot.jobs import make_job
 from webtext.train.zeroshot.sources import find_set
+from webtext.train.zeroshot.windows import Window
 
 CONTEXT = 96
-END = "<|endoftext|>"
-
-
-class Oracle:
-    """transformers' model, asked in the plainest way: one row, no cache, no padding."""
-
-    def __init__(self, folder: Path) -> None:
-        self.model = GPT2LMHeadModel.from_pretrained(folder).eval()
-        self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-
-    def ids(self, text: str) -> list[int]:
-        return list(self.tokenizer.encode(text, add_special_tokens=False).ids)
-
-    @torch.no_grad()
-    def chances(self, tokens: Sequence[int]) -> torch.Tensor:
-        """Log-probabilities (length, vocabulary) of what follows each token."""
-        return self.model(torch.tensor([list(tokens)])).logits[0].log_softmax(dim=1)
-
-    def scored(self, prefix: Sequence[int], rest: Sequence[int]) -> tuple[float, list[bool]]:
-        """The log-likelihood of `rest` after `prefix`, cut at its beginning, and which of its tokens are likeliest."""
-        prefix = list(prefix)[-(CONTEXT + 1 - len(rest)) :]
-        found = self.chances([*prefix, *rest][:-1])[len(prefix) - 1 :]
-        return float(sum(row[token] for row, token in zip(found, rest, strict=True))), [
-            int(row.argmax()) == token for row, token in zip(found, rest, strict=True)
-        ]
-
-    def greedy(self, prompt: Sequence[int], most: int, stop: str) -> list[int]:
-        written: list[int] = []
-        while len(written) < most and stop not in self.tokenizer.decode(written):
-            written.append(int(self.chances([*prompt, *written])[-1].argmax()))
-            if written[-1] == self.tokenizer.token_to_id(END):
-                break
-        return written
 
 
 @pytest.fixture(scope="module")
@@ -90,15 +60,31 @@ def sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def oracle(folder: Path) -> Oracle:
-    return Oracle(folder)
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    return Oracle(GPT2LMHeadModel.from_pretrained(folder), tokenizer)
+
+
+class Watched(Engine):
+    """Remembers what it said of each token of a running text."""
+
+    said: list[float]
+
+    def windows(self, tokens: torch.Tensor, windows: Sequence[Window]) -> list[torch.Tensor]:
+        found = super().windows(tokens, windows)
+        self.said += torch.cat(found).tolist()
+        return found
 
 
 @pytest.fixture(scope="module")
-def run(folder: Path, sets: Path) -> Callable[[str], tuple[Job, list[Record]]]:
-    engine = Engine.load(folder, device="cpu")
+def engine(folder: Path) -> Watched:
+    return Watched.load(folder, device="cpu")
 
+
+@pytest.fixture(scope="module")
+def run(engine: Watched, sets: Path) -> Callable[[str], tuple[Job, list[Record]]]:
     def run(key: str) -> tuple[Job, list[Record]]:
         task = TASKS[key]
+        engine.said = []
         job = make_job(task, find_set(task, sets), engine)
         found: dict[int, Record] = {}
         for part in job.parts:
@@ -109,6 +95,16 @@ def run(folder: Path, sets: Path) -> Callable[[str], tuple[Job, list[Record]]]:
 
 
 Run = Callable[[str], tuple[Job, list[Record]]]
+
+
+def test_no_task_is_without_an_oracle() -> None:
+    """Written samples have theirs beside the corpus that they need: tests/webtext/test_zeroshot_samples.py."""
+    source = Path(__file__).read_text()
+    assert [key for key in TASKS if f'"{key}"' not in source] == []
+
+
+def likeliest(chances: Sequence[float]) -> int:
+    return max(range(len(chances)), key=chances.__getitem__)
 
 
 @pytest.mark.parametrize("key", ["lambada", "lambada:hf", "lambada:lm-eval"])
@@ -159,14 +155,18 @@ def test_lambada_without_stop_words(run: Run, oracle: Oracle) -> None:
 @pytest.mark.parametrize("key", ["cbt-cn", "cbt-ne"])
 def test_childrens_book_test(run: Run, oracle: Oracle, key: str) -> None:
     context = " ".join(f"The old fox, number {number}, sees the dog." for number in range(1, 21))
-    _, records = run(key)
+    job, records = run(key)
+    hits = []
     choices = ["fox", "dog", "house", "window", "model", "page", "token", "old", "small", "red"]
     for number, (before, after, right) in enumerate(
         [(f"{context} 'The", " is red,' said the dog.", 0), (f"{context} The dog didn't see the", "'s house.", 1)]
     ):
         wanted = [oracle.scored(oracle.ids(before), oracle.ids(f" {choice}{after}"))[0] for choice in choices]
         assert records[number]["logprobs"] == pytest.approx(wanted, abs=1e-4)
+        assert likeliest(records[number]["logprobs"]) == likeliest(wanted)
         assert records[number]["right"] == right
+        hits.append(likeliest(wanted) == right)
+    assert job.summarise(dict(enumerate(records)), frozenset())["accuracy"].value == 100 * sum(hits) / len(hits)
 
 
 WIKITEXT_WRITTEN = (
@@ -191,32 +191,32 @@ ONE_BILLION_WRITTEN = (
         ("text8", TEXT8, len(TEXT8)),
     ],
 )
-def test_language_models(run: Run, oracle: Oracle, key: str, text: str, units: int) -> None:
+def test_language_models(run: Run, engine: Watched, oracle: Oracle, key: str, text: str, units: int) -> None:
     """Windows of stride 32: each token sees what its window holds before it."""
     job, records = run(key)
-    tokens = [oracle.tokenizer.token_to_id(END), *oracle.ids(text)]
-    total = 0.0
-    for place in range(1, len(tokens)):
-        end = CONTEXT if place <= CONTEXT else CONTEXT + -(-(place - CONTEXT) // 32) * 32
-        start = max(0, min(end, len(tokens) - 1) - CONTEXT)
-        total += float(oracle.chances(tokens[start:place])[-1][tokens[place]])
+    tokens = [oracle.end, *oracle.ids(text)]
+    wanted = oracle.rolling(tokens, 32)
+    assert engine.said == pytest.approx(wanted, abs=1e-4)
     found = [piece for record in records for piece in record["pieces"]]
-    assert sum(count for _, _, count in found) == len(tokens) - 1 == job.facts["tokens"]
-    assert sum(loss for _, loss, _ in found) == pytest.approx(-total, abs=1e-4 * len(tokens))
+    assert sum(count for _, _, count in found) == len(wanted) == job.facts["tokens"]
+    assert sum(loss for _, loss, _ in found) == pytest.approx(-sum(wanted), abs=1e-4)
     assert job.facts["units"] == units
     scores = job.summarise(dict(enumerate(records)), frozenset())
-    mean = torch.tensor(-total / units)
-    wanted = mean.exp() if TASKS[key].metric == "perplexity" else mean / torch.tensor(2.0).log()
-    assert scores[TASKS[key].metric].value == pytest.approx(float(wanted), rel=1e-4)
+    mean = -sum(wanted) / units
+    score = math.exp(mean) if TASKS[key].metric == "perplexity" else mean / math.log(2)
+    assert scores[TASKS[key].metric].value == pytest.approx(score, rel=1e-4)
 
 
 @pytest.mark.parametrize("key", ["wikitext2:hf", "wikitext103:hf"])
-def test_wikitext_as_transformers_documentation_has_it(run: Run, oracle: Oracle, sets: Path, key: str) -> None:
+def test_wikitext_as_transformers_documentation_has_it(
+    run: Run, engine: Watched, oracle: Oracle, sets: Path, key: str
+) -> None:
     """The loop of that page, with labels, on the data set's rows joined by two line ends."""
     lines = (sets / "wikitext-2" / "wiki.test.raw").read_text().splitlines(keepends=True)
     rows = [line if line.strip() else "" for line in lines]
     ids = torch.tensor([oracle.ids("\n\n".join(rows))])
     total, count, before = 0.0, 0, 0
+    each: list[float] = []
     for begin in range(0, ids.shape[1], CONTEXT):
         end = min(begin + CONTEXT, ids.shape[1])
         part = ids[:, begin:end]
@@ -225,16 +225,19 @@ def test_wikitext_as_transformers_documentation_has_it(run: Run, oracle: Oracle,
         with torch.no_grad():
             loss = oracle.model(part, labels=labels).loss
         scored = int((labels != -100).sum()) - 1
+        row = part[0].tolist()
+        each += oracle.each(row[:1], row[1:])
         total, count, before = total + float(loss) * scored, count + scored, end
         if end == ids.shape[1]:
             break
     job, records = run(key)
+    assert engine.said == pytest.approx(each, abs=1e-4)
     score = job.summarise(dict(enumerate(records)), frozenset())["perplexity"]
-    assert score.value == pytest.approx(float(torch.tensor(total / count).exp()), rel=1e-4)
+    assert score.value == pytest.approx(math.exp(total / count), rel=1e-4)
 
 
 @pytest.mark.parametrize("key", ["wikitext2:lm-eval", "wikitext103:lm-eval"])
-def test_wikitext_as_the_harness_has_it(run: Run, oracle: Oracle, sets: Path, key: str) -> None:
+def test_wikitext_as_the_harness_has_it(run: Run, engine: Watched, oracle: Oracle, sets: Path, key: str) -> None:
     """Each article for itself, every token with the most context of disjoint windows; words split at white space."""
     articles = [
         "\n= The Fox =\n\nThe fox is a small, quick animal; it didn 't see the-house. In 2000, 1,200 foxes (and a dog) "
@@ -246,22 +249,19 @@ def test_wikitext_as_the_harness_has_it(run: Run, oracle: Oracle, sets: Path, ke
     for record in records:
         for piece, loss, _ in record["pieces"]:
             losses[piece] = losses.get(piece, 0) + loss
-    for number, article in enumerate(articles):
-        tokens = [oracle.tokenizer.token_to_id(END), *oracle.ids(article)]
-        total = 0.0
-        for place in range(1, len(tokens)):
-            end = min(-(-place // CONTEXT) * CONTEXT, len(tokens) - 1)
-            total += float(oracle.chances(tokens[max(0, end - CONTEXT) : place])[-1][tokens[place]])
-        assert losses[number] == pytest.approx(-total, abs=1e-4 * len(tokens))
+    each = [oracle.rolling([oracle.end, *oracle.ids(article)], CONTEXT) for article in articles]
+    assert engine.said == pytest.approx([chance for article in each for chance in article], abs=1e-4)
+    assert losses == {number: pytest.approx(-sum(article), abs=1e-4) for number, article in enumerate(each)}
     # Of the published text, where an empty word stands before the first space and after the last.
     raw = (sets / "wikitext-2" / "wiki.test.raw").read_text()
     words = len(raw.split()) + 4
     score = job.summarise(dict(enumerate(records)), frozenset())["perplexity"]
-    assert score.value == pytest.approx(float(torch.tensor(sum(losses.values()) / words).exp()), rel=1e-4)
+    assert score.value == pytest.approx(math.exp(sum(losses.values()) / words), rel=1e-4)
 
 
 def test_winograd(run: Run, oracle: Oracle) -> None:
-    _, records = run("winograd")
+    job, records = run("winograd")
+    hits: dict[str, list[bool]] = {"accuracy_full": [], "accuracy_partial": []}
     sentences = [
         [
             ("The dog can't see the fox because the dog", " is too small."),
@@ -273,25 +273,31 @@ def test_winograd(run: Run, oracle: Oracle) -> None:
         ],
     ]
     for record, choices, right in zip(records, sentences, [1, 0], strict=True):
-        whole = [oracle.scored([oracle.tokenizer.token_to_id(END)], oracle.ids(a + b))[0] for a, b in choices]
-        partial = [
-            oracle.scored([oracle.tokenizer.token_to_id(END), *oracle.ids(a)], oracle.ids(b))[0] for a, b in choices
-        ]
+        whole = [oracle.scored([oracle.end], oracle.ids(a + b))[0] for a, b in choices]
+        partial = [oracle.scored([oracle.end, *oracle.ids(a)], oracle.ids(b))[0] for a, b in choices]
         assert record["logprobs"] == pytest.approx(whole, abs=1e-4)
         assert record["partial"] == pytest.approx(partial, abs=1e-4)
         assert record["right"] == right
+        for name, found in (("accuracy_full", whole), ("accuracy_partial", partial)):
+            hits[name].append(likeliest(found) == right)
+    scores = job.summarise(dict(enumerate(records)), frozenset())
+    assert {name: score.value for name, score in scores.items()} == {name: 50 * sum(hit) for name, hit in hits.items()}
 
 
 def test_hellaswag(run: Run, oracle: Oracle) -> None:
-    _, records = run("hellaswag")
+    job, records = run("hellaswag")
+    hits: dict[str, list[bool]] = {"accuracy": [], "accuracy_per_byte": []}
     contexts = ["Reading: The fox reads. The dog", "Seeing: How to see. Look at it. A fox"]
     for record, row, context in zip(records, HELLASWAG, contexts, strict=True):
         endings = [ending.replace("[step] ", "") for ending in row["endings"]]  # type: ignore[attr-defined]
         wanted = [oracle.scored(oracle.ids(context), oracle.ids(f" {ending}"))[0] for ending in endings]
         assert record["logprobs"] == pytest.approx(wanted, abs=1e-4)
-        assert record["per_byte"] == pytest.approx(
-            [total / len(ending) for total, ending in zip(wanted, endings, strict=True)], abs=1e-4
-        )
+        per_byte = [total / len(ending) for total, ending in zip(wanted, endings, strict=True)]
+        assert record["per_byte"] == pytest.approx(per_byte, abs=1e-4)
+        hits["accuracy"].append(likeliest(wanted) == row["label"])
+        hits["accuracy_per_byte"].append(likeliest(per_byte) == row["label"])
+    scores = job.summarise(dict(enumerate(records)), frozenset())
+    assert {name: score.value for name, score in scores.items()} == {name: 50 * sum(hit) for name, hit in hits.items()}
 
 
 def test_coqa(run: Run, oracle: Oracle) -> None:
@@ -314,7 +320,7 @@ def test_summaries(run: Run, oracle: Oracle) -> None:
             prompt = [*oracle.ids(article)[: CONTEXT - most + 1 - len(end)], *end]
             random = random_numbers(1_000_003 + number, 0)
             written: list[int] = []
-            while len(written) < most and (not written or written[-1] != oracle.tokenizer.token_to_id(END)):
+            while len(written) < most and (not written or written[-1] != oracle.end):
                 best, ids = oracle.chances([*prompt, *written])[-1].topk(2)
                 written.append(int(ids[int(torch.multinomial(best.exp() / best.exp().sum(), 1, generator=random))]))
             assert record["tokens"][name] == written

@@ -7,8 +7,8 @@ import math
 import pytest
 
 from webtext.train.zeroshot import answers, generated, scores
+from webtext.train.zeroshot.batches import shared_beginning
 from webtext.train.zeroshot.cloze import substituted
-from webtext.train.zeroshot.engine import shared_beginning
 from webtext.train.zeroshot.sentences import sentences
 from webtext.train.zeroshot.stopwords import first_word, is_stop_word, word_is_over
 from webtext.train.zeroshot.windows import Window, rolling, strided

@@ -16,7 +16,8 @@ from webtext.corpus.errors import WebtextError
 from webtext.corpus.testsets.example import Example, TestSet
 from webtext.train.sampling import Sampling
 from webtext.train.zeroshot import answers, generated, scores
-from webtext.train.zeroshot.engine import Continuation, Engine, Prompt
+from webtext.train.zeroshot.continuations import Continuation, Prompt
+from webtext.train.zeroshot.engine import Engine
 from webtext.train.zeroshot.job import Job, Record, Scores, drawn, in_parts, kept, lot
 from webtext.train.zeroshot.sentences import sentences
 from webtext.train.zeroshot.task import Task

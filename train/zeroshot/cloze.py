@@ -13,9 +13,11 @@ from webtext.corpus.testsets.choices import CBT_BLANK, WSC_MASK
 from webtext.corpus.testsets.example import Example, TestSet
 from webtext.train.sampling import Sampling
 from webtext.train.zeroshot import scores
+from webtext.train.zeroshot.continuations import Prompt
 from webtext.train.zeroshot.detokenizers import detokenizer
-from webtext.train.zeroshot.engine import Engine, Group, Prompt
+from webtext.train.zeroshot.engine import Engine
 from webtext.train.zeroshot.job import Job, Record, Scores, drawn, in_parts, joined, kept
+from webtext.train.zeroshot.likelihoods import Group
 from webtext.train.zeroshot.stopwords import first_word, is_stop_word, word_is_over
 from webtext.train.zeroshot.task import Score, Task
 

@@ -32,7 +32,7 @@ def draw(results: Mapping[str, Any], path: Path) -> None:
     FigureCanvasAgg(figure)
     panels = figure.subplots(lines, COLUMNS, squeeze=False).flat
     own = results["model"]["parameters"]
-    for panel, row in zip(panels, found, strict=False):
+    for row, panel in zip(found, panels, strict=False):  # in this order none of the panels left over is taken
         known = [(MODELS[name], value) for name, value in row["paper"].items() if value is not None]
         if known:
             panel.plot(*zip(*known, strict=True), marker="o", color="tab:blue", label="GPT-2 (paper)")

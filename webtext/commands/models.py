@@ -101,7 +101,7 @@ def train(
 ) -> None:
     """Train a GPT-2 on the shards (runs/NAME/). Goes on from the run's last checkpoint.
 
-    On several GPUs or machines: torchrun --nproc-per-node 8 -m webtext.cli train my-corpus (docs/train.md)
+    On several GPUs or machines: torchrun --nproc-per-node 8 -m -- webtext.cli train my-corpus (docs/train.md)
     """
     from webtext.models import open_models
 
