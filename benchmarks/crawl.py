@@ -83,7 +83,7 @@ def speed(arguments: argparse.Namespace) -> None:
 def ours(arguments: argparse.Namespace) -> None:
     """One crawl in this process."""
 
-    from webtext.corpus.config import CrawlSettings
+    from webtext.corpus.settings import CrawlSettings
     from webtext.crawler.fetch import components, process, spider  # noqa: F401  (imports are not part of the crawl)
     from webtext.crawler.fetch.plan import Plan
 
@@ -181,7 +181,7 @@ def million(arguments: argparse.Namespace) -> None:
 
 def uneven(arguments: argparse.Namespace) -> None:
     """Wall time of a web of uneven hosts beside its lower bound."""
-    from webtext.corpus.config import CrawlSettings
+    from webtext.corpus.settings import CrawlSettings
     from webtext.crawler.fetch.plan import Plan
 
     sizes = [1 + int(arguments.longest / (1 + host) ** 0.7) for host in range(arguments.hosts)]

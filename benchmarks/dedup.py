@@ -127,8 +127,9 @@ def run(corpus: Path, workers: int, generation: str = "all") -> dict[str, Any]:
 
 def child(folder: Path, workers: int, generation: str) -> dict[str, Any]:
     """In the child: make clean/ of all of documents/, or of what `generation` names."""
-    from webtext.corpus.config import DedupSettings, shaping
+    from webtext.corpus.config import shaping
     from webtext.corpus.outcomes import Stage
+    from webtext.corpus.settings import DedupSettings
     from webtext.corpus.stages import StageRun
     from webtext.dedup.rules import RULES
     from webtext.pipelines.dedup import make_clean

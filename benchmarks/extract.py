@@ -29,10 +29,11 @@ import numpy as np
 import psutil
 import pyarrow as pa
 
-from webtext.corpus.config import ExtractSettings, shaping
+from webtext.corpus.config import shaping
 from webtext.corpus.files import read_parquet, write_parquet
 from webtext.corpus.outcomes import Stage
 from webtext.corpus.schemas import LINKS, signed_key
+from webtext.corpus.settings import ExtractSettings
 from webtext.corpus.stages import StageRun
 from webtext.crawler.fetch.ledger import PAGE, Ended, Ledger, Placed
 from webtext.crawler.fetch.records import StoredResponse, response_records
@@ -307,7 +308,8 @@ def plan(count: int) -> list[str]:
 _PLAN = r"""
 import re, sys, time
 from pathlib import Path
-from webtext.corpus.config import ExtractSettings, shaping
+from webtext.corpus.config import shaping
+from webtext.corpus.settings import ExtractSettings
 from webtext.corpus.outcomes import Stage
 from webtext.corpus.stages import StageRun
 from webtext.crawler.text.rules import RULES

@@ -35,7 +35,7 @@ def scan(dump: Path, outcomes: str, folder: Path) -> float:
     """Processor seconds of a scan of one dump."""
     import pyarrow as pa
 
-    from webtext.corpus.config import LinksSettings
+    from webtext.corpus.settings import LinksSettings
     from webtext.crawler.reddit.blocks import BLOCK_BYTES
     from webtext.crawler.reddit.dumps import find_sources, pieces
     from webtext.pipelines.links_scan import _Scan, _ScanPiece
@@ -126,9 +126,10 @@ def decide(arguments: argparse.Namespace) -> None:
 
 def decided(corpus: Path, millions: int) -> None:
     """What the stage does after its scan, for lines of which a third repeat others' links."""
-    from webtext.corpus.config import LinksSettings, shaping
+    from webtext.corpus.config import shaping
     from webtext.corpus.outcomes import Stage
     from webtext.corpus.schemas import LINKS
+    from webtext.corpus.settings import LinksSettings
     from webtext.corpus.stages import StageRun
     from webtext.crawler.reddit.blocks import Source
     from webtext.crawler.reddit.counts import Counts

@@ -32,10 +32,11 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 import numpy as np
 import pyarrow as pa
 
-from webtext.corpus.config import TokenizeSettings, shaping
+from webtext.corpus.config import shaping
 from webtext.corpus.files import write_parquet
 from webtext.corpus.outcomes import Stage
 from webtext.corpus.schemas import DOCUMENTS
+from webtext.corpus.settings import TokenizeSettings
 from webtext.corpus.stages import StageRun
 from webtext.pipelines.engine import Engine
 from webtext.pipelines.tokenize import RULES, make_shards, tokenize_inputs

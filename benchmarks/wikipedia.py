@@ -239,8 +239,9 @@ def deduplicate(work: Path, articles: int, with_index: bool) -> dict[str, Any]:
     """clean/ of the corpus, with or without the index."""
     import pyarrow.parquet as pq
 
-    from webtext.corpus.config import DedupSettings, shaping
+    from webtext.corpus.config import shaping
     from webtext.corpus.outcomes import Stage
+    from webtext.corpus.settings import DedupSettings
     from webtext.corpus.stages import StageRun
     from webtext.dedup.article_index import ArticleIndex
     from webtext.dedup.rules import RULES

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from webtext.corpus.config import DedupSettings
 from webtext.corpus.errors import UsageError
+from webtext.corpus.settings import DedupSettings
 from webtext.dedup.exact import digests, sites
 from webtext.dedup.minhash import Permutations, signatures
 from webtext.dedup.parts import column, matrix

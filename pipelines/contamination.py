@@ -15,11 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from webtext.corpus.config import DedupSettings
 from webtext.corpus.errors import WebtextError
 from webtext.corpus.faults import fault_point
 from webtext.corpus.progress import say
 from webtext.corpus.schemas import CONTAMINATED as SCHEMA
+from webtext.corpus.settings import DedupSettings
 from webtext.corpus.stages import StageRun
 from webtext.corpus.testsets.example import TestSet
 from webtext.crawler.text.words import count_words

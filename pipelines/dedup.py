@@ -25,12 +25,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from webtext.corpus.config import DedupSettings
 from webtext.corpus.faults import fault_point
 from webtext.corpus.files import read_parquet
 from webtext.corpus.manifests import Manifest, verify_files
 from webtext.corpus.progress import say
 from webtext.corpus.schemas import DUPLICATES
+from webtext.corpus.settings import DedupSettings
 from webtext.corpus.stages import StageRun
 from webtext.corpus.testsets.example import TestSet
 from webtext.dedup.article_index import ArticleIndex

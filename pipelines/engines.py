@@ -9,8 +9,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from webtext.corpus.config import EngineSettings
 from webtext.corpus.errors import UsageError, WebtextError
+from webtext.corpus.settings import EngineSettings
 from webtext.pipelines.beam_options import as_flags, refuse_unknown
 from webtext.pipelines.engine import Engine
 from webtext.pipelines.local import Local

@@ -19,11 +19,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.compute as pc
 
-from webtext.corpus.config import ExtractSettings
 from webtext.corpus.files import read_json, read_parquet
 from webtext.corpus.manifests import Manifest
 from webtext.corpus.outcomes import Outcome, Stage
 from webtext.corpus.schemas import DOCUMENTS, OUTCOMES
+from webtext.corpus.settings import ExtractSettings
 from webtext.corpus.stages import StageRun
 from webtext.crawler.text.earlier import DECIDED_ANEW, REJECTED_PAGES
 from webtext.crawler.text.early import make_choice

@@ -9,8 +9,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from webtext.corpus.config import ImportSettings
 from webtext.corpus.errors import WebtextError
+from webtext.corpus.settings import ImportSettings
 from webtext.pipelines.import_files import ImportFile
 
 NO_COLUMN = "none"

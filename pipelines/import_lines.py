@@ -9,9 +9,9 @@ from typing import Any
 
 import msgspec
 
-from webtext.corpus.config import ImportSettings
 from webtext.corpus.errors import DamagedFile, WebtextError
 from webtext.corpus.files import os_errors
+from webtext.corpus.settings import ImportSettings
 from webtext.crawler.reddit import dumps
 from webtext.crawler.reddit.blocks import Piece, Source
 from webtext.crawler.reddit.readers import Reader, opened

@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from webtext.corpus.config import CrawlSettings, ExtractSettings, ImportSettings, shaping
+from webtext.corpus.config import shaping
 from webtext.corpus.faults import fault_point
 from webtext.corpus.files import read_json, write_json, write_parquet_sized
 from webtext.corpus.outcomes import Outcome, Stage
 from webtext.corpus.schemas import DOCUMENTS, OUTCOMES
+from webtext.corpus.settings import CrawlSettings, ExtractSettings, ImportSettings
 from webtext.crawler.forgotten import Forgotten
 from webtext.crawler.text.filtering import split_by_quality
 from webtext.crawler.text.quality import active_rules

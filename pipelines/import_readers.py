@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from webtext.corpus.config import ImportSettings
+from webtext.corpus.settings import ImportSettings
 from webtext.pipelines.import_columns import Row
 from webtext.pipelines.import_files import (
     ARROW_FILE,

@@ -16,8 +16,8 @@ from typing import Any
 
 import xxhash
 
-from webtext.corpus.config import ExtractSettings
 from webtext.corpus.outcomes import Outcome
+from webtext.corpus.settings import ExtractSettings
 from webtext.crawler.reddit.urls import (
     MAX_CHARACTERS,
     UnusableURL,

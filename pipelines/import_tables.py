@@ -9,8 +9,8 @@ from contextlib import closing, contextmanager
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from webtext.corpus.config import ImportSettings
 from webtext.corpus.files import os_errors
+from webtext.corpus.settings import ImportSettings
 from webtext.pipelines.import_columns import Columns, Row, typed
 from webtext.pipelines.import_files import ARROW_FILE, PARQUET, ImportFile, Tell, Unit, damaged
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from webtext.corpus.config import ImportSettings
 from webtext.corpus.errors import WebtextError
 from webtext.corpus.files import os_errors
+from webtext.corpus.settings import ImportSettings
 from webtext.crawler.text.encoding import decode_page
 from webtext.pipelines.import_columns import Row
 from webtext.pipelines.import_files import DOCUMENT_BYTES, MARKDOWN, ImportFile, Tell, Unit

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from webtext.corpus.config import CrawlSettings, ExtractSettings
 from webtext.corpus.errors import DamagedFile
 from webtext.corpus.files import os_errors
 from webtext.corpus.outcomes import Outcome
+from webtext.corpus.settings import CrawlSettings, ExtractSettings
 from webtext.crawler.fetch.decoding import UndecodableBody, decode_body
 from webtext.crawler.fetch.judging import judge_page
 from webtext.crawler.fetch.records import parse_warc_time

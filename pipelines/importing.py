@@ -18,13 +18,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from webtext.corpus.config import ImportSettings
 from webtext.corpus.errors import ChangedSettings, DamagedFile, WebtextError
 from webtext.corpus.files import file_sha256, open_parquet, read_json
 from webtext.corpus.manifests import IMPORTED, Manifest
 from webtext.corpus.outcomes import Stage
 from webtext.corpus.progress import say
 from webtext.corpus.schemas import DOCUMENTS, OUTCOMES
+from webtext.corpus.settings import ImportSettings
 from webtext.corpus.stages import StageRun
 from webtext.pipelines.engine import Engine
 from webtext.pipelines.import_files import MARKDOWN, TEXT, WARC, ImportFile, Unit, units

@@ -12,13 +12,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from webtext.corpus.config import LinksSettings
 from webtext.corpus.errors import Balance, ChangedSettings, DamagedFile, WebtextError
 from webtext.corpus.files import file_sha256, read_json
 from webtext.corpus.manifests import Manifest
 from webtext.corpus.outcomes import COUNTED_ONLY, Outcome, Stage
 from webtext.corpus.outcomes import OUTCOMES as OUTCOMES_OF
 from webtext.corpus.schemas import LINKS, OUTCOMES
+from webtext.corpus.settings import LinksSettings
 from webtext.corpus.stages import OUTCOMES_FOLDER, StageRun
 from webtext.corpus.tombstones import read_tombstones
 from webtext.crawler.reddit import select

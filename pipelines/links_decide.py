@@ -15,10 +15,10 @@ from pathlib import Path
 import apache_beam as beam
 import pyarrow as pa
 
-from webtext.corpus.config import LinksSettings
 from webtext.corpus.faults import fault_point
 from webtext.corpus.files import file_sha256, open_parquet, read_json, read_parquet, write_json, write_parquet
 from webtext.corpus.schemas import LINKS, OUTCOMES
+from webtext.corpus.settings import LinksSettings
 from webtext.corpus.stages import StageRun
 from webtext.crawler.reddit.decisions import decide_lines
 from webtext.crawler.reddit.lines import SCHEMA

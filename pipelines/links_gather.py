@@ -16,10 +16,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from webtext.corpus.config import LinksSettings
 from webtext.corpus.faults import fault_point
 from webtext.corpus.files import file_sha256, read_json, write_json, write_parquet
 from webtext.corpus.outcomes import COUNTED_ONLY, Outcome
+from webtext.corpus.settings import LinksSettings
 from webtext.corpus.stages import StageRun
 from webtext.crawler.forgotten import Forgotten
 from webtext.crawler.reddit.counts import Counts

@@ -14,12 +14,12 @@ from pathlib import Path
 import apache_beam as beam
 import psutil
 
-from webtext.corpus.config import LinksSettings
 from webtext.corpus.errors import DamagedFile
 from webtext.corpus.faults import fault_point
 from webtext.corpus.files import read_json, write_json
 from webtext.corpus.outcomes import ALARM_ROWS, LossAlarm, Outcome
 from webtext.corpus.progress import say
+from webtext.corpus.settings import LinksSettings
 from webtext.corpus.stages import StageRun
 from webtext.crawler.reddit import dumps
 from webtext.crawler.reddit.blocks import DUMP, Block, Piece, Source

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from webtext.corpus.config import TokenizeSettings
 from webtext.corpus.errors import DamagedFile, WebtextError
 from webtext.corpus.faults import fault_point
 from webtext.corpus.files import file_sha256, identity_of, open_parquet, read_json, write_bytes
@@ -19,6 +18,7 @@ from webtext.corpus.manifests import Manifest
 from webtext.corpus.outcomes import Stage
 from webtext.corpus.progress import say
 from webtext.corpus.schemas import DOCUMENTS, SCHEMA_VERSION
+from webtext.corpus.settings import TokenizeSettings
 from webtext.corpus.stages import StageRun, stage_manifest
 from webtext.pipelines.engine import Engine
 from webtext.pipelines.training import train_on_corpus

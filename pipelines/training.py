@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from webtext.corpus.config import TokenizeSettings
 from webtext.corpus.files import open_parquet, read_json
 from webtext.corpus.progress import progress, say
 from webtext.corpus.schemas import DOCUMENTS
+from webtext.corpus.settings import TokenizeSettings
 from webtext.corpus.stages import StageRun
 from webtext.pipelines.engine import Engine
 from webtext.tokenize.counting import (

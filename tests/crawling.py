@@ -20,12 +20,13 @@ import psutil
 import pyarrow as pa
 from children import children
 
-from webtext.corpus.config import ArchivesSettings, CrawlSettings, shaping
+from webtext.corpus.config import shaping
 from webtext.corpus.files import file_sha256, read_parquet, write_parquet
 from webtext.corpus.interrupts import Stop
 from webtext.corpus.manifests import Manifest
 from webtext.corpus.outcomes import Stage
 from webtext.corpus.schemas import LINKS, OUTCOMES
+from webtext.corpus.settings import ArchivesSettings, CrawlSettings
 from webtext.corpus.stages import StageRun, stage_manifest
 from webtext.crawler.fetch.archives.passing import describe
 from webtext.crawler.fetch.crawl import make_pages, pages_inputs, pages_rules

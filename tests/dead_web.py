@@ -10,9 +10,9 @@ from pathlib import Path
 from crawling import QUICK, WildServer, crawl, pages_of, says
 from web_archives import DATA, INDEX, MACHINE, CommonCrawlServer, WaybackServer, serve
 
-from webtext.corpus.config import ArchivesSettings
 from webtext.corpus.interrupts import Stop
 from webtext.corpus.manifests import Manifest
+from webtext.corpus.settings import ArchivesSettings
 from webtext.crawler.fetch.warc import read_record
 from webtext.crawler.reddit.urls import normalise
 

@@ -12,10 +12,11 @@ import pyarrow as pa
 import pytest
 from small_corpora import document, store_documents, words
 
-from webtext.corpus.config import DedupSettings, shaping
+from webtext.corpus.config import shaping
 from webtext.corpus.files import read_parquet
 from webtext.corpus.manifests import Manifest
 from webtext.corpus.outcomes import Stage
+from webtext.corpus.settings import DedupSettings
 from webtext.corpus.stages import StageRun
 from webtext.dedup.rules import RULES
 from webtext.pipelines.dedup import make_clean

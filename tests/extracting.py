@@ -12,11 +12,12 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from webtext.corpus.config import ExtractSettings, shaping
+from webtext.corpus.config import shaping
 from webtext.corpus.files import identity_of, read_parquet, write_parquet
 from webtext.corpus.manifests import Manifest
 from webtext.corpus.outcomes import Stage
 from webtext.corpus.schemas import DOCUMENTS, LINKS, OUTCOMES
+from webtext.corpus.settings import ExtractSettings
 from webtext.corpus.stages import StageRun
 from webtext.crawler.fetch.ledger import PAGE, Ended, Ledger, Placed
 from webtext.crawler.fetch.records import StoredResponse, response_records

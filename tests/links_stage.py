@@ -9,9 +9,10 @@ from typing import Any
 
 import zstandard
 
-from webtext.corpus.config import LinksSettings, shaping
+from webtext.corpus.config import shaping
 from webtext.corpus.manifests import Manifest
 from webtext.corpus.outcomes import Stage
+from webtext.corpus.settings import LinksSettings
 from webtext.corpus.stages import StageRun, stage_manifest
 from webtext.crawler.reddit.dumps import find_sources
 from webtext.pipelines.engine import Engine

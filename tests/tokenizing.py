@@ -10,11 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
 
-from webtext.corpus.config import TokenizeSettings, shaping
+from webtext.corpus.config import shaping
 from webtext.corpus.files import file_sha256
 from webtext.corpus.manifests import Manifest
 from webtext.corpus.outcomes import Stage
 from webtext.corpus.schemas import DOCUMENTS
+from webtext.corpus.settings import TokenizeSettings
 from webtext.corpus.stages import StageRun
 from webtext.pipelines.engine import Engine
 from webtext.pipelines.tokenize import RULES, make_shards, tokenize_inputs

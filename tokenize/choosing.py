@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from webtext.corpus.config import TokenizeSettings
 from webtext.corpus.errors import DamagedFile, UsageError
 from webtext.corpus.files import file_sha256, write_bytes
 from webtext.corpus.manifests import Manifest
 from webtext.corpus.progress import say
+from webtext.corpus.settings import TokenizeSettings
 from webtext.corpus.stages import StageRun
 from webtext.tokenize.files import TOKENIZER_JSON, VOCAB_BPE, read_vocabulary
 from webtext.tokenize.gpt2 import gpt2_vocabulary

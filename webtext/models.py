@@ -11,13 +11,13 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from webtext.corpus.config import TrainSettings
 from webtext.corpus.errors import UsageError
 from webtext.corpus.files import os_errors
 from webtext.corpus.interrupts import Stop, stop_signals
 from webtext.corpus.lock import corpus_lock
 from webtext.corpus.manifests import verify_files
 from webtext.corpus.outcomes import Stage
+from webtext.corpus.settings import TrainSettings
 from webtext.corpus.stages import publication_pending, roll_forward, stage_manifest
 from webtext.corpus.tombstones import refuse_pending
 from webtext.extras import needs

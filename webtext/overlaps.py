@@ -18,7 +18,7 @@ from webtext.inspection import CorpusInspection
 from webtext.overlap_file import keep_overlap
 
 if TYPE_CHECKING:
-    from webtext.corpus.config import DedupSettings
+    from webtext.corpus.settings import DedupSettings
     from webtext.corpus.testsets.example import TestSet
     from webtext.dedup.article_index import ArticleIndex
     from webtext.pipelines.mirrors import Mirrors

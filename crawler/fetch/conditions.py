@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from webtext.corpus.config import CrawlSettings, shaping
+from webtext.corpus.config import shaping
 from webtext.corpus.errors import ChangedSettings
 from webtext.corpus.files import canonical_json
 from webtext.corpus.outcomes import Stage
+from webtext.corpus.settings import CrawlSettings
 from webtext.crawler.addresses import RULES as ADDRESS_RULES
 from webtext.crawler.fetch.consent import product_token
 from webtext.crawler.fetch.ledger import Ledger

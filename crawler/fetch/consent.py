@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from webtext.corpus.config import CrawlSettings
+from webtext.corpus.settings import CrawlSettings
 from webtext.crawler.fetch.decoding import Headers
 from webtext.crawler.fetch.printable import printable
 from webtext.crawler.fetch.tdm import POLICY, RESERVATION, header_reservation, meta_reservation

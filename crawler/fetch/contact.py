@@ -6,8 +6,8 @@ import re
 
 import ada_url
 
-from webtext.corpus.config import CrawlSettings
 from webtext.corpus.errors import UsageError
+from webtext.corpus.settings import CrawlSettings
 from webtext.crawler.addresses import private_host
 from webtext.crawler.fetch.consent import product_token
 

@@ -13,10 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from webtext.corpus.config import ArchivesSettings, CrawlSettings
 from webtext.corpus.interrupts import Stop
 from webtext.corpus.manifests import Manifest
 from webtext.corpus.outcomes import LossAlarm
+from webtext.corpus.settings import ArchivesSettings, CrawlSettings
 from webtext.corpus.stages import StageRun
 from webtext.crawler.fetch import refetch as refetching
 from webtext.crawler.fetch import state as states

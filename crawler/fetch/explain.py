@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from webtext.corpus.config import CrawlSettings
+from webtext.corpus.settings import CrawlSettings
 from webtext.crawler.fetch.ai_txt import AI_TXT
 from webtext.crawler.fetch.consent import product_token
 from webtext.crawler.fetch.contact import user_agent_of

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import ada_url
 
-from webtext.corpus.config import CrawlSettings
 from webtext.corpus.outcomes import Outcome
+from webtext.corpus.settings import CrawlSettings
 from webtext.crawler.addresses import private_host
 from webtext.crawler.fetch.consent import Terms, header_opt_out, metas_of, metas_opt_out, said_in, terms_of
 from webtext.crawler.fetch.decoding import CutShort, Headers, TooLarge, UndecodableBody, decode_body

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from webtext.corpus.config import CrawlSettings, shaping
+from webtext.corpus.config import shaping
 from webtext.corpus.errors import ChangedSettings, DamagedFile, UsageError, WebtextError
 from webtext.corpus.faults import fault_point
 from webtext.corpus.files import atomic, os_errors, sync_folder
@@ -24,6 +24,7 @@ from webtext.corpus.lock import lock_holder
 from webtext.corpus.manifests import Manifest
 from webtext.corpus.outcomes import Outcome, Stage
 from webtext.corpus.progress import progress, say
+from webtext.corpus.settings import CrawlSettings
 from webtext.corpus.stages import StageRun, stage_manifest
 from webtext.crawler.fetch import refetch as refetching
 from webtext.crawler.fetch.conditions import conditions_of, pages_rules

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from webtext.corpus.config import CrawlSettings
+from webtext.corpus.settings import CrawlSettings
 from webtext.crawler.fetch.shards import WHOLE, Numbering, Shard
 from webtext.crawler.fetch.warc import SEGMENT_BYTES
 

@@ -7,9 +7,9 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from webtext.corpus.config import CrawlSettings
 from webtext.corpus.errors import UsageError
 from webtext.corpus.files import os_errors
+from webtext.corpus.settings import CrawlSettings
 from webtext.crawler.fetch.explain import Explanation, explain, file_given
 from webtext.crawler.fetch.judging import judge_address
 from webtext.crawler.fetch.printable import printable

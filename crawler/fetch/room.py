@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from webtext.corpus.config import CrawlSettings
 from webtext.corpus.errors import WebtextError
 from webtext.corpus.files import os_errors
+from webtext.corpus.settings import CrawlSettings
 from webtext.crawler.fetch.view import size
 
 LOOK_SECONDS = 1.0

@@ -17,9 +17,9 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from webtext.corpus.config import CrawlSettings
 from webtext.corpus.errors import WebtextError
 from webtext.corpus.files import read_json, write_json
+from webtext.corpus.settings import CrawlSettings
 from webtext.crawler.fetch.contact import check_contact
 from webtext.crawler.fetch.plan import Plan
 from webtext.crawler.fetch.site_store import SiteFile

@@ -14,8 +14,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from webtext.corpus.config import CrawlSettings
 from webtext.corpus.outcomes import Outcome
+from webtext.corpus.settings import CrawlSettings
 from webtext.crawler.fetch.ai_txt import AI_TXT, ai_txt_decision, parse_ai_txt
 from webtext.crawler.fetch.consent import product_token
 from webtext.crawler.fetch.evidence import said_of

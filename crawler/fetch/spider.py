@@ -14,8 +14,8 @@ from typing import Any
 
 import scrapy
 
-from webtext.corpus.config import CrawlSettings
 from webtext.corpus.outcomes import Outcome
+from webtext.corpus.settings import CrawlSettings
 from webtext.corpus.tombstones import Tombstones, read_tombstones
 from webtext.crawler.fetch.components import REPLAY_CONCURRENCY
 from webtext.crawler.fetch.consent import terms_of

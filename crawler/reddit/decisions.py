@@ -17,9 +17,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from webtext.corpus.config import LinksSettings
 from webtext.corpus.outcomes import Outcome, Stage
 from webtext.corpus.schemas import LINKS, OUTCOMES, SUBMISSION, TIME
+from webtext.corpus.settings import LinksSettings
 from webtext.crawler.reddit.lines import sorted_by_key
 from webtext.crawler.reddit.select import Candidate, Decision, decide
 from webtext.crawler.reddit.urls import host_of, registered_domain

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from webtext.corpus.config import LinksSettings, Value
 from webtext.corpus.errors import UsageError
+from webtext.corpus.settings import LinksSettings, Value
 
 # url_utils.py, `exclude_domains`; filter.py has the same less the second group.
 _HARD_TO_READ = (

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from webtext.corpus.config import LinksSettings
 from webtext.corpus.errors import UsageError
 from webtext.corpus.outcomes import Outcome
+from webtext.corpus.settings import LinksSettings
 from webtext.crawler import addresses
 from webtext.crawler.addresses import private_host
 from webtext.crawler.reddit import urls

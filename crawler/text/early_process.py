@@ -19,10 +19,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from webtext.corpus.config import ExtractSettings
 from webtext.corpus.errors import WebtextError
 from webtext.corpus.files import read_json, write_json
 from webtext.corpus.processes import end_with_parent
+from webtext.corpus.settings import ExtractSettings
 from webtext.crawler.text.early import early_parts, early_plans, plan_early
 from webtext.crawler.text.parts import extractor_for, make_part
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from webtext.corpus.config import ExtractSettings
 from webtext.corpus.faults import fault_point
 from webtext.corpus.files import identity_of, open_parquet, read_json, write_json, write_parquet
 from webtext.corpus.outcomes import Outcome
 from webtext.corpus.schemas import DOCUMENTS, OUTCOMES
+from webtext.corpus.settings import ExtractSettings
 from webtext.crawler.fetch.decoding import UndecodableBody, decode_body
 from webtext.crawler.fetch.warc import read_record
 from webtext.crawler.fetch.workers import find_segment

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from webtext.corpus.config import ExtractSettings
+from webtext.corpus.settings import ExtractSettings
 
 LEAST, ABOVE, MOST, BELOW = "at least", "more than", "at most", "less than"
 

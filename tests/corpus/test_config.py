@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from webtext.corpus.config import AI_AGENTS, Settings, load_settings, render_settings, shaping, store_values
+from webtext.corpus.config import Settings, load_settings, render_settings, shaping, store_values
 from webtext.corpus.errors import UsageError
+from webtext.corpus.settings import AI_AGENTS
 
 
 def write(tmp_path: Path, text: str) -> Path:

@@ -14,9 +14,10 @@ from warcio.archiveiterator import ArchiveIterator
 from web_archives import CommonCrawlServer, Visit, WaybackServer, serve
 
 from webtext.api import Corpus
-from webtext.corpus.config import ArchivesSettings, store_values
+from webtext.corpus.config import store_values
 from webtext.corpus.errors import UsageError
 from webtext.corpus.outcomes import Stage
+from webtext.corpus.settings import ArchivesSettings
 from webtext.corpus.stages import stage_manifest
 from webtext.crawler.fetch.lookup import look_up
 from webtext.crawler.reddit.urls import normalise, url_key

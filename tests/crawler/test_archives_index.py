@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from web_archives import Visit, warc_record
 
-from webtext.corpus.config import ArchivesSettings
 from webtext.corpus.errors import DamagedFile, WebtextError
+from webtext.corpus.settings import ArchivesSettings
 from webtext.crawler.fetch.archives import local_index
 from webtext.crawler.fetch.archives.asking import CommonCrawl
 from webtext.crawler.fetch.archives.captures import Place, nearest, parse_timestamp

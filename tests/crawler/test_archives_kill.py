@@ -12,9 +12,9 @@ from crawling import QUICK, WildServer, children_seconds, crawl, dying, outcomes
 from warcio.archiveiterator import ArchiveIterator
 from web_archives import DATA, INDEX, MACHINE, CommonCrawlServer, Visit, WaybackServer, serve
 
-from webtext.corpus.config import ArchivesSettings
 from webtext.corpus.errors import WebtextError
 from webtext.corpus.manifests import Manifest
+from webtext.corpus.settings import ArchivesSettings
 from webtext.crawler.fetch.crawl import verify_pages
 from webtext.crawler.reddit.urls import normalise
 

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from web_archives import Visit, warc_record
 
-from webtext.corpus.config import CrawlSettings
 from webtext.corpus.errors import UsageError
 from webtext.corpus.outcomes import Outcome
+from webtext.corpus.settings import CrawlSettings
 from webtext.crawler.fetch.archives import commoncrawl, wayback
 from webtext.crawler.fetch.archives.captures import Capture, Place, days_apart, nearest, parse_timestamp
 from webtext.crawler.fetch.archives.commoncrawl import Collection, NotUnderstood

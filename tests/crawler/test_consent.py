@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from webtext.corpus.config import CrawlSettings
+from webtext.corpus.settings import CrawlSettings
 from webtext.crawler.fetch.consent import (
     Terms,
     header_opt_out,

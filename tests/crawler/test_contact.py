@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from crawling import QUICK, WildServer, crawl
 
-from webtext.corpus.config import CrawlSettings
 from webtext.corpus.errors import UsageError
+from webtext.corpus.settings import CrawlSettings
 from webtext.crawler.fetch.contact import check_contact, user_agent_of
 
 

@@ -13,11 +13,11 @@ from crawling import crawl, fate_of, outcomes_of, pages_of
 from small_web import write_warc
 from warcio.archiveiterator import ArchiveIterator
 
-from webtext.corpus.config import CrawlSettings
 from webtext.corpus.errors import ChangedSettings, DamagedFile
 from webtext.corpus.files import file_sha256
 from webtext.corpus.manifests import Manifest, verify_files
 from webtext.corpus.outcomes import LossAlarm
+from webtext.corpus.settings import CrawlSettings
 from webtext.crawler.fetch.crawl import check_conditions, verify_pages
 from webtext.crawler.fetch.ledger import Ledger
 from webtext.crawler.fetch.warc import read_record

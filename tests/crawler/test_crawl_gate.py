@@ -14,12 +14,13 @@ from pathlib import Path
 import pytest
 from crawling import QUICK, WildServer, crawl, outcomes_of, pages_of, says
 
-from webtext.corpus.config import CrawlSettings, shaping
+from webtext.corpus.config import shaping
 from webtext.corpus.errors import UsageError, WebtextError
 from webtext.corpus.files import file_sha256
 from webtext.corpus.interrupts import Stop
 from webtext.corpus.manifests import Manifest
 from webtext.corpus.outcomes import Stage
+from webtext.corpus.settings import CrawlSettings
 from webtext.corpus.stages import StageRun
 from webtext.crawler.fetch.crawl import make_pages, pages_inputs, pages_rules
 from webtext.crawler.fetch.deadline import parse_deadline

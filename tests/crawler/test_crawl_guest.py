@@ -22,8 +22,8 @@ from warcio.archiveiterator import ArchiveIterator
 
 from webtext.api import robots
 from webtext.cli import app
-from webtext.corpus.config import CrawlSettings
 from webtext.corpus.errors import UsageError, WebtextError
+from webtext.corpus.settings import CrawlSettings
 from webtext.crawler.fetch.components import scrapy_settings
 from webtext.crawler.fetch.evidence import read_evidence
 from webtext.crawler.fetch.plan import Plan

@@ -10,9 +10,9 @@ import pytest
 from crawling import crawl
 from small_web import write_warc
 
-from webtext.corpus.config import CrawlSettings
 from webtext.corpus.errors import WebtextError
 from webtext.corpus.outcomes import LossAlarm
+from webtext.corpus.settings import CrawlSettings
 from webtext.crawler.fetch.ledger import Ledger
 
 HTML = [("Content-Type", "text/html")]

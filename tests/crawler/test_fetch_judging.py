@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from webtext.corpus.config import CrawlSettings
 from webtext.corpus.outcomes import Outcome
+from webtext.corpus.settings import CrawlSettings
 from webtext.crawler.fetch.judging import Verdict, judge_address, judge_headers, judge_page, next_address
 from webtext.crawler.fetch.records import StoredResponse
 

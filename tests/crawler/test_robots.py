@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from webtext.corpus.config import CrawlSettings
 from webtext.corpus.outcomes import Outcome
+from webtext.corpus.settings import CrawlSettings
 from webtext.crawler.fetch import sites
 from webtext.crawler.fetch.judging import Verdict
 from webtext.crawler.fetch.records import StoredResponse

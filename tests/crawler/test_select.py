@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webtext.corpus.config import LinksSettings
 from webtext.corpus.errors import UsageError
+from webtext.corpus.settings import LinksSettings
 from webtext.crawler.reddit.select import Candidate, Judge, decide
 from webtext.crawler.reddit.submissions import Submission
 from webtext.crawler.reddit.urls import text_key, url_key

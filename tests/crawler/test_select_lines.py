@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webtext.corpus.config import LinksSettings
 from webtext.corpus.schemas import LINKS, OUTCOMES
+from webtext.corpus.settings import LinksSettings
 from webtext.crawler.reddit import lines as judging
 from webtext.crawler.reddit.counts import Counts
 from webtext.crawler.reddit.decisions import decide_lines, decide_lines_slowly

@@ -9,9 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from webtext.corpus.config import PRESETS as PRESET_NAMES
-from webtext.corpus.config import ExtractSettings
 from webtext.corpus.schemas import DOCUMENTS
+from webtext.corpus.settings import PRESETS as PRESET_NAMES
+from webtext.corpus.settings import ExtractSettings
 from webtext.crawler.text.filtering import split_by_quality
 from webtext.crawler.text.measures import MEASURES, measure
 from webtext.crawler.text.quality import (

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
-from webtext.corpus.config import DedupSettings
 from webtext.corpus.errors import UsageError
 from webtext.corpus.schemas import DOCUMENTS
+from webtext.corpus.settings import DedupSettings
 from webtext.dedup.exact import digests
 from webtext.dedup.minhash import EMPTY, Permutations, signature_reference
 from webtext.dedup.parts import matrix_of

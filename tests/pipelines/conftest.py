@@ -1,4 +1,4 @@
-"""What several tests read and leave as it was (a Dask cluster, a tokenized corpus); and that no process is left behind."""
+"""What several tests read and leave as it was: a Dask cluster, a tokenized corpus. And: no process is left behind."""
 
 from __future__ import annotations
 

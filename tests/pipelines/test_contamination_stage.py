@@ -11,12 +11,13 @@ import pytest
 from small_corpora import document, reworded, store_documents, words
 
 from webtext.corpus import faults
-from webtext.corpus.config import DedupSettings, shaping
+from webtext.corpus.config import shaping
 from webtext.corpus.errors import WebtextError
 from webtext.corpus.files import read_parquet
 from webtext.corpus.manifests import Manifest
 from webtext.corpus.outcomes import LossAlarm, Stage
 from webtext.corpus.schemas import CONTAMINATED, DOCUMENTS, DUPLICATES, OUTCOMES
+from webtext.corpus.settings import DedupSettings
 from webtext.corpus.stages import StageRun
 from webtext.corpus.testsets.example import TestSet
 from webtext.corpus.testsets.sets import read_set

@@ -14,12 +14,13 @@ from clusters import Cluster, dask_cluster
 from small_corpora import document, reworded, store_documents, words
 from tasks import Slow, Touch, done
 
-from webtext.corpus.config import DedupSettings, EngineSettings, shaping
+from webtext.corpus.config import shaping
 from webtext.corpus.errors import Interrupted, UsageError, WebtextError
 from webtext.corpus.files import file_sha256, read_parquet
 from webtext.corpus.outcomes import Stage
 from webtext.corpus.progress import read_progress
 from webtext.corpus.schemas import CONTAMINATED
+from webtext.corpus.settings import DedupSettings, EngineSettings
 from webtext.corpus.stages import StageRun
 from webtext.corpus.testsets.example import TestSet
 from webtext.corpus.testsets.sets import read_set

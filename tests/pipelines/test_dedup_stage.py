@@ -15,12 +15,12 @@ from dedup_stage import DEFAULTS, START, changed, clean, grow, mixed_corpus, rea
 from small_corpora import document, store_documents, words
 
 import webtext.pipelines.pieces as pieces
-from webtext.corpus.config import DedupSettings
 from webtext.corpus.errors import DamagedFile, UsageError, WebtextError
 from webtext.corpus.files import read_parquet, write_parquet
 from webtext.corpus.manifests import Manifest, verify_files
 from webtext.corpus.outcomes import LossAlarm
 from webtext.corpus.schemas import DOCUMENTS, DUPLICATES, OUTCOMES
+from webtext.corpus.settings import DedupSettings
 from webtext.dedup.bands import buckets_reference
 from webtext.dedup.minhash import Permutations, signature_reference
 from webtext.dedup.shingles import shingles_reference

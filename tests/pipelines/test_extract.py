@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from extracting import BEGIN, FATES, MIXED, Corpus, Page, article, article_text, many
 
-from webtext.corpus.config import ExtractSettings
 from webtext.corpus.errors import WebtextError
 from webtext.corpus.files import read_parquet, write_parquet
 from webtext.corpus.schemas import LINKS, OUTCOMES, key_text
+from webtext.corpus.settings import ExtractSettings
 from webtext.crawler.fetch.ledger import Ledger
 from webtext.crawler.text.language import audits
 from webtext.pipelines import extract_plan

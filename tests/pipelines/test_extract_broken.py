@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from extracting import Corpus, Page, article, many
 
-from webtext.corpus.config import ExtractSettings
 from webtext.corpus.errors import DamagedFile, WebtextError
+from webtext.corpus.settings import ExtractSettings
 from webtext.crawler.text import parts
 from webtext.crawler.text.isolate import IsolatedExtractor
 from webtext.crawler.text.results import Extracted, PageBytes, Rejection

@@ -19,11 +19,12 @@ from crawling import WildServer, says
 from small_web import SmallWeb, article_texts, make_small_web, page
 
 from webtext.api import Corpus
-from webtext.corpus.config import ExtractSettings, shaping
+from webtext.corpus.config import shaping
 from webtext.corpus.files import read_parquet
 from webtext.corpus.manifests import Manifest
 from webtext.corpus.outcomes import Stage
 from webtext.corpus.schemas import LINKS
+from webtext.corpus.settings import ExtractSettings
 from webtext.corpus.stages import open_work, stage_manifest
 from webtext.crawler.fetch import crawl as crawling_stage
 from webtext.crawler.text.early import early_parts, early_plans

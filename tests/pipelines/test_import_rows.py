@@ -11,11 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from webtext.corpus.config import ImportSettings
 from webtext.corpus.errors import DamagedFile, WebtextError
 from webtext.corpus.files import ROW_GROUP_ROWS, read_parquet, write_parquet, write_parquet_sized
 from webtext.corpus.outcomes import Outcome
 from webtext.corpus.schemas import OUTCOMES
+from webtext.corpus.settings import ImportSettings
 from webtext.crawler.reddit.urls import text_key, url_key
 from webtext.pipelines.import_columns import Row
 from webtext.pipelines.import_files import find_files, units

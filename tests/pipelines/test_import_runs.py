@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from webtext.corpus.config import CrawlSettings, ExtractSettings, ImportSettings
 from webtext.corpus.files import write_parquet_sized
 from webtext.corpus.schemas import OUTCOMES
+from webtext.corpus.settings import CrawlSettings, ExtractSettings, ImportSettings
 from webtext.pipelines import import_lines, import_parts, import_runs
 from webtext.pipelines.import_files import Unit, find_files, units
 from webtext.pipelines.import_merge import OUTCOME_ORDER

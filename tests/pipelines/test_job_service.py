@@ -18,10 +18,11 @@ from apache_beam.runners.portability.local_job_service import LocalJobServicer
 from small_corpora import document, reworded, store_documents, words
 from tasks import Slow, Touch, done
 
-from webtext.corpus.config import DedupSettings, EngineSettings, shaping
+from webtext.corpus.config import shaping
 from webtext.corpus.errors import UsageError, WebtextError
 from webtext.corpus.files import file_sha256
 from webtext.corpus.outcomes import Stage
+from webtext.corpus.settings import DedupSettings, EngineSettings
 from webtext.corpus.stages import StageRun
 from webtext.dedup.rules import RULES
 from webtext.pipelines import job_service

@@ -12,12 +12,13 @@ import pytest
 from links_stage import DEFAULTS, SMALL, begin, contents, make, month, published, record, write_dump
 
 from webtext.corpus import faults
-from webtext.corpus.config import LinksSettings, shaping
+from webtext.corpus.config import shaping
 from webtext.corpus.errors import ChangedSettings, DamagedFile, WebtextError
 from webtext.corpus.files import read_parquet
 from webtext.corpus.manifests import verify_files
 from webtext.corpus.outcomes import LossAlarm, Stage
 from webtext.corpus.schemas import LINKS, OUTCOMES
+from webtext.corpus.settings import LinksSettings
 from webtext.corpus.stages import StageRun
 from webtext.crawler.reddit.dumps import find_sources
 from webtext.crawler.reddit.lines import JudgedLines

@@ -11,11 +11,11 @@ import pytest
 import zstandard
 from links_stage import make, month, published, record, write_dump
 
-from webtext.corpus.config import LinksSettings
 from webtext.corpus.errors import DamagedFile
 from webtext.corpus.files import read_parquet
 from webtext.corpus.outcomes import LossAlarm
 from webtext.corpus.schemas import OUTCOMES
+from webtext.corpus.settings import LinksSettings
 from webtext.crawler.reddit import dumps
 from webtext.crawler.reddit.dumps import find_sources
 from webtext.pipelines import links, links_gather, links_scan

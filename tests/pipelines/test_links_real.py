@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from webtext.corpus.config import LinksSettings, shaping
+from webtext.corpus.config import shaping
 from webtext.corpus.files import read_parquet
 from webtext.corpus.manifests import Manifest
 from webtext.corpus.outcomes import Stage
 from webtext.corpus.schemas import LINKS, OUTCOMES
+from webtext.corpus.settings import LinksSettings
 from webtext.corpus.stages import StageRun
 from webtext.crawler.reddit.dumps import find_sources
 from webtext.crawler.reddit.urls import url_key

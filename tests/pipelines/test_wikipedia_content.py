@@ -14,12 +14,13 @@ import pytest
 from small_corpora import document, store_documents, words
 
 from webtext.corpus import faults
-from webtext.corpus.config import DedupSettings, shaping
+from webtext.corpus.config import shaping
 from webtext.corpus.errors import DamagedFile, WebtextError
 from webtext.corpus.files import read_parquet
 from webtext.corpus.manifests import Manifest
 from webtext.corpus.outcomes import LossAlarm, Stage
 from webtext.corpus.schemas import DOCUMENTS, OUTCOMES, WIKIPEDIA
+from webtext.corpus.settings import DedupSettings
 from webtext.corpus.stages import StageRun
 from webtext.dedup import article_index, mediawiki_dump
 from webtext.dedup.article_index import ArticleIndex

@@ -11,10 +11,11 @@ import pytest
 from fastwarc.warc import ArchiveIterator, WarcRecordType
 from small_corpora import document, store_documents
 
-from webtext.corpus.config import DedupSettings, shaping
+from webtext.corpus.config import shaping
 from webtext.corpus.files import read_parquet
 from webtext.corpus.outcomes import Stage
 from webtext.corpus.schemas import WIKIPEDIA
+from webtext.corpus.settings import DedupSettings
 from webtext.corpus.stages import StageRun
 from webtext.crawler.text.examine import examine
 from webtext.crawler.text.results import Extracted, PageBytes, TextRules

@@ -12,8 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from webtext.corpus.config import ArchivesSettings
 from webtext.corpus.outcomes import Outcome
+from webtext.corpus.settings import ArchivesSettings
 from webtext.crawler.fetch.archives import commoncrawl, local_index, wayback
 from webtext.crawler.fetch.archives.captures import Capture, nearest
 from webtext.crawler.fetch.archives.commoncrawl import Collection, NotUnderstood

@@ -6,9 +6,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 
-from webtext.corpus.config import CrawlSettings
 from webtext.corpus.errors import UsageError
 from webtext.corpus.outcomes import Outcome
+from webtext.corpus.settings import CrawlSettings
 
 LIVE, COMMON_CRAWL, WAYBACK = "live", "commoncrawl", "wayback"
 ARCHIVES = (COMMON_CRAWL, WAYBACK)

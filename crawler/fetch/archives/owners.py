@@ -9,8 +9,8 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 
-from webtext.corpus.config import CrawlSettings
 from webtext.corpus.outcomes import Outcome
+from webtext.corpus.settings import CrawlSettings
 from webtext.crawler.fetch.delays import HostDelays, HostTurns, retry_after
 from webtext.crawler.fetch.judging import GIVEN_UP, Verdict
 from webtext.crawler.fetch.records import StoredResponse

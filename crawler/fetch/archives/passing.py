@@ -20,12 +20,12 @@ from typing import IO, Any
 import pyarrow as pa
 
 from webtext.corpus import errors
-from webtext.corpus.config import ArchivesSettings, CrawlSettings
 from webtext.corpus.errors import Interrupted, UsageError, WebtextError
 from webtext.corpus.files import open_parquet, write_json
 from webtext.corpus.interrupts import Stop
 from webtext.corpus.progress import Progress, progress, say
 from webtext.corpus.schemas import LINKS
+from webtext.corpus.settings import ArchivesSettings, CrawlSettings
 from webtext.crawler.fetch.archives.dead_links import DeadLinks
 from webtext.crawler.fetch.archives.orders import COMMON_CRAWL, WAYBACK, Orders
 from webtext.crawler.fetch.ledger import Ledger

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from webtext.corpus.config import ArchivesSettings
 from webtext.corpus.errors import WebtextError
 from webtext.corpus.files import read_json
 from webtext.corpus.processes import end_with_parent
+from webtext.corpus.settings import ArchivesSettings
 from webtext.crawler.fetch.archives.dead_links import DeadLinks
 from webtext.crawler.fetch.archives.orders import Orders
 from webtext.crawler.fetch.components import scrapy_settings

@@ -15,8 +15,8 @@ from typing import Any
 
 import scrapy
 
-from webtext.corpus.config import ArchivesSettings
 from webtext.corpus.faults import fault_point
+from webtext.corpus.settings import ArchivesSettings
 from webtext.corpus.tombstones import Tombstones, read_tombstones
 from webtext.crawler.fetch.appending import PageAppender
 from webtext.crawler.fetch.archives.asking import Ask, CommonCrawl, Wayback, sleep

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from webtext.corpus.config import CrawlSettings
 from webtext.corpus.outcomes import Outcome
+from webtext.corpus.settings import CrawlSettings
 from webtext.crawler.fetch.archives.asking import Archive, Copy, Excluded, TooMuch
 from webtext.crawler.fetch.archives.captures import Capture, days_apart, nearest
 from webtext.crawler.fetch.archives.ends import DeadLink, Missed, Ruled
