@@ -72,8 +72,7 @@ ANSWERS: dict[str, tuple[Answer, tuple[str, ...]]] = {
     # endless, and slow
     "endless body": (endlessly(HTML + b"\r\n", b"<p>more" * 5_000), ("too-large",)),
     "endless chunks": (endlessly(CHUNKED, b"1000\r\n" + b"x" * 4_096 + b"\r\n"), ("too-large",)),
-    # Whichever limit is met first: 200,000 chunks of a byte can take a busy machine a second.
-    "endless tiny chunks": (endlessly(CHUNKED, b"1\r\nx\r\n" * 1_000), ("too-large", "timeout")),
+    "endless tiny chunks": (endlessly(CHUNKED, b"1\r\nx\r\n" * 1_000), ("too-large",)),
     "endless chunk extension": (endlessly(CHUNKED + b"1;", b"x" * 4_096), ("unreachable", "too-large")),
     "endless fields": (endlessly(HTML, b"X-A: " + b"x" * 1_000 + b"\r\n"), ("too-large", "unreachable")),
     "endless field": (endlessly(HTML + b"X-A: ", b"x" * 4_096), ("too-large", "unreachable")),
@@ -142,7 +141,10 @@ def harm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harm]:
         server.add("rules.test", "/robots.txt", says(f"User-agent: *\nDisallow: /{ESCAPES}x\n".encode()))
         urls["rule"] = server.add("rules.test", f"/{'%1B'}x", PAGE)
         corpus = tmp_path_factory.mktemp("harm")
-        settings = replace(QUICK, retries=0, max_bytes=150_000, max_decoded=300_000, tdm=True, ai_txt=False)
+        # All at once, 150,000 chunks of a byte among them: a busy machine needs more than a second for that.
+        settings = replace(
+            QUICK, retries=0, timeout=4.0, max_bytes=150_000, max_decoded=300_000, tdm=True, ai_txt=False
+        )
         before = os.dup(2)
         try:
             with capture.open("wb") as file:
