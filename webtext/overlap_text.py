@@ -18,7 +18,8 @@ def overlap_text(found: Overlap, *, examples: int) -> str:
 
 
 def _lines(found: Overlap, examples: int) -> Iterator[str]:
-    yield f"{found.words}-grams of test sets in {found.documents:,} documents of {found.corpus} ({found.stage})"
+    documents = "1 document" if found.documents == 1 else f"{found.documents:,} documents"
+    yield f"{found.words}-grams of test sets in {documents} of {found.corpus} ({found.stage})"
     yield ""
     rows = [_HEAD, *(_row(one) for one in found.sets)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
