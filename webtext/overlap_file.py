@@ -6,6 +6,7 @@ long as clean/ is the same; of another clean/ the file says nothing any more.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,13 +31,15 @@ def keep_overlap(corpus: Path, found: Overlap, identity: str) -> None:
     """Write what was found of sets in clean/ of this identity; other n-grams or stages are not kept. Under the lock."""
     if found.stage != str(Stage.CLEAN) or found.words != WORDS:
         return
-    value = {**found.to_json(), CLEAN: identity}
+    value = json.loads(json.dumps({**found.to_json(), CLEAN: identity}))  # lists as a file has them
     del value["corpus"]  # a folder may move
     held = _held(corpus / OVERLAP_NAME)
     if all(held.get(name) == value[name] for name in (CLEAN, "documents", "words", "frequent")):
         new = {_name(one) for one in value["sets"]}
-        value["sets"] = [*(one for one in held.get("sets", []) if _name(one) not in new), *value["sets"]]
-    write_json(corpus / OVERLAP_NAME, value)
+        value["sets"] += [one for one in held.get("sets", []) if _name(one) not in new]
+    value["sets"].sort(key=_name)  # the same bytes in whatever order sets were measured
+    if value != held:
+        write_json(corpus / OVERLAP_NAME, value)
 
 
 def kept_overlap(corpus: Path) -> tuple[Path | None, bool]:
@@ -60,5 +63,5 @@ def _held(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _name(one: dict[str, Any]) -> tuple[Any, ...]:
-    return (one.get("name"), one.get("split"), one.get("kind"))
+def _name(one: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(str(one.get(part)) for part in ("name", "split", "kind"))
