@@ -114,7 +114,8 @@ def datatrove(folder: Path, out: Path, *, whitespace: bool = False) -> list[int]
         [reader, MinhashDedupFilter(f"{work}/remove"), ParquetWriter(str(out / "kept"))],
     ]
     for stage, tasks in zip(stages, (1, config.num_buckets, 1, 1), strict=True):
-        LocalPipelineExecutor(pipeline=stage, tasks=tasks, workers=1).run()
+        logs = tempfile.mkdtemp(prefix="logs-", dir=out)  # by default it logs into the current folder
+        LocalPipelineExecutor(pipeline=stage, tasks=tasks, workers=1, logging_dir=logs).run()
     return [int(each, 16) for each in read(out / "kept")["id"].to_pylist()]
 
 
