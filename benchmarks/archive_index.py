@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -22,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from measuring import cpu_seconds, heading, pss, write_section
+from measuring import cpu_seconds, heading, watched, write_section
 
 KINDS = ("webtext", "webtext, 500 at a time", "DuckDB", "pyarrow.dataset")
 FILES = 4
@@ -152,13 +151,8 @@ def table(hosts: np.ndarray, pages: np.ndarray, chance: np.random.Generator) -> 
 def run(folder: Path, kind: str) -> dict[str, Any]:
     """One child, watched."""
     command = [sys.executable, __file__, "--work", str(folder), "--child", kind]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE)
-    peak = 0.0
-    while process.poll() is None:
-        peak = max(peak, pss(process.pid))
-        time.sleep(0.1)
-    assert process.stdout is not None and process.returncode == 0
-    return {**json.loads(process.stdout.read()), "pss": peak}
+    printed, peak = watched(command)
+    return {**json.loads(printed), "pss": peak}
 
 
 def child(folder: Path, kind: str) -> dict[str, Any]:

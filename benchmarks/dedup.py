@@ -15,7 +15,6 @@ import argparse
 import json
 import random
 import shutil
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -23,7 +22,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 from dedup_corpus import Planted, jaccard, plain, sentences, store, templates
-from measuring import cpu_seconds, heading, pss, write_section
+from measuring import cpu_seconds, heading, watched, write_section
 
 PEER_DOCUMENTS = 10_000
 THRESHOLD = 0.7
@@ -116,13 +115,8 @@ def make(work: Path, kind: str, count: int) -> Path:
 def run(corpus: Path, workers: int, generation: str = "all") -> dict[str, Any]:
     """Make clean/ in a child process, and watch its memory."""
     command = [sys.executable, __file__, "--work", str(corpus), "--child", str(corpus), str(workers), generation]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    peak = 0.0
-    while process.poll() is None:
-        peak = max(peak, pss(process.pid))
-        time.sleep(0.25)
-    assert process.stdout is not None
-    return {**json.loads(process.stdout.read()), "pss": peak}
+    printed, peak = watched(command, quiet=True, every=0.25)
+    return {**json.loads(printed), "pss": peak}
 
 
 def child(folder: Path, workers: int, generation: str) -> dict[str, Any]:
@@ -213,11 +207,7 @@ def peer(python: Path | None, name: str, corpus: Path) -> dict[str, Any]:
     answer.unlink(missing_ok=True)
     script = str(Path(__file__).with_name("dedup_peers.py"))
     command = [str(python), script, name, str(corpus / "documents"), str(answer)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    peak = 0.0
-    while process.poll() is None:
-        peak = max(peak, pss(process.pid))
-        time.sleep(0.25)
+    _, peak = watched(command, quiet=True, every=0.25)
     result = json.loads(answer.read_text())
     truth = json.loads((corpus / "truth.json").read_text())
     texts, kept, keys = read_texts(corpus), set(result["kept"]), truth["keys"]

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import platform
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -30,6 +34,23 @@ def pss(pid: int) -> float:
     except (psutil.Error, OSError):
         pass
     return total / 1024
+
+
+def watched(command: Sequence[str], *, quiet: bool = False, every: float = 0.1) -> tuple[str, float]:
+    """Run a child; what it printed, and the peak of `pss` in MB, looked at each `every` seconds.
+
+    Args:
+        quiet: its standard error is not shown.
+    """
+    with tempfile.TemporaryFile("w+") as printed:  # a pipe that nobody reads meanwhile fills
+        process = subprocess.Popen(command, stdout=printed, stderr=subprocess.DEVNULL if quiet else None)
+        peak = 0.0
+        while process.poll() is None:
+            peak = max(peak, pss(process.pid))
+            time.sleep(every)
+        assert process.returncode == 0, command
+        printed.seek(0)
+        return printed.read(), peak
 
 
 def cpu_seconds() -> float:

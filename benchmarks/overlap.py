@@ -15,15 +15,13 @@ import argparse
 import json
 import re
 import shutil
-import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 from dedup_corpus import Planted, store
 from generated_text import Writer
-from measuring import cpu_seconds, heading, pss, write_section
+from measuring import cpu_seconds, heading, watched, write_section
 
 SPLIT = "read, letters and digits by re"
 KINDS = (
@@ -104,13 +102,8 @@ def make(work: Path, documents: int) -> int:
 def run(work: Path, kind: str) -> dict[str, Any]:
     """One measure in a child process, its memory watched."""
     command = [sys.executable, __file__, "--work", str(work), "--child", kind]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    peak = 0.0
-    while process.poll() is None:
-        peak = max(peak, pss(process.pid))
-        time.sleep(0.1)
-    assert process.stdout is not None
-    found = {**json.loads(process.stdout.read()), "pss": peak}
+    printed, peak = watched(command)
+    found = {**json.loads(printed), "pss": peak}
     print(kind, found, file=sys.stderr, flush=True)
     return found
 

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from dedup_corpus import Planted, store
 from generated_text import Writer
-from measuring import cpu_seconds, heading, pss, write_section
+from measuring import cpu_seconds, heading, pss, watched, write_section
 
 ALL = 7_000_000  # articles of the English Wikipedia
 WORDS = 700
@@ -169,13 +169,8 @@ def corpus(work: Path, articles: int, documents: int) -> None:
 def run(work: Path, kind: str, what: str) -> dict[str, Any]:
     """One measure in a child process, its memory watched."""
     command = [sys.executable, __file__, "--work", str(work), "--child", kind, what]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    peak = 0.0
-    while process.poll() is None:
-        peak = max(peak, pss(process.pid))
-        time.sleep(0.1)
-    assert process.stdout is not None
-    found = {**json.loads(process.stdout.read()), "pss": peak}
+    printed, peak = watched(command, quiet=True)
+    found = {**json.loads(printed), "pss": peak}
     print(kind, what, found, file=sys.stderr, flush=True)
     return found
 
