@@ -154,7 +154,6 @@ class WildServer:
     """A web server on 127.0.0.1 that answers each (host, path) as a test says; everything else is 404."""
 
     answers: dict[tuple[str, str], Answer] = field(default_factory=dict)
-    requests: Counter[str] = field(default_factory=Counter)
     under_way: Counter[str] = field(default_factory=Counter)
     most: Counter[str] = field(default_factory=Counter)
     """The most requests of a host that were answered at once."""
@@ -162,6 +161,14 @@ class WildServer:
     port: int = 0
     hosts_of: dict[str, Callable[[socket.socket, str, bytes], None]] = field(default_factory=dict)
     """Hosts that answer every path themselves, given connection, target and head (tests/web_archives.py)."""
+    _counting: threading.Lock = field(default_factory=threading.Lock)
+    _requests: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def requests(self) -> Counter[str]:
+        """How often each host and path was asked for until now."""
+        with self._counting:
+            return self._requests.copy()
 
     def url(self, host: str, path: str = "/") -> str:
         return f"http://{host}:{self.port}{path}"
@@ -184,17 +191,19 @@ class WildServer:
                         path = head.split()[1].decode()
                         host = next(line.split()[1] for line in head.splitlines() if line.lower().startswith(b"host:"))
                         name = host.decode().split(":")[0]
-                        wild.requests[f"{name}{path}"] += 1
                         answer = wild.answers.get((name, path), says(b"gone", status="404 Not Found"))
-                        wild.under_way[name] += 1
-                        wild.most[name] = max(wild.most[name], wild.under_way[name])
+                        with wild._counting:
+                            wild._requests[f"{name}{path}"] += 1
+                            wild.under_way[name] += 1
+                            wild.most[name] = max(wild.most[name], wild.under_way[name])
                         try:
                             if name in wild.hosts_of:
                                 wild.hosts_of[name](self.request, path, head)
                             else:
                                 answer(self.request, wild)
                         finally:
-                            wild.under_way[name] -= 1
+                            with wild._counting:
+                                wild.under_way[name] -= 1
 
         class Server(socketserver.ThreadingTCPServer):
             daemon_threads = True

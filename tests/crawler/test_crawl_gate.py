@@ -174,7 +174,8 @@ def go_on(corpus: Path, urls: list[str], server: WildServer, settings: CrawlSett
 
 
 def pages_asked(server: WildServer) -> int:
-    return sum(server.requests[f"{host}{path}"] for host, path in server.answers)
+    asked = server.requests
+    return sum(asked[f"{host}{path}"] for host, path in server.answers)
 
 
 @pytest.fixture

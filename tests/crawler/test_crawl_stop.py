@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -74,6 +75,7 @@ def test_the_crawl_process_dies_with_its_parent(tmp_path: Path) -> None:
         parent = psutil.Process(subprocess.Popen([sys.executable, "-c", code]).pid)
         while not server.requests["slow.test/"]:
             assert parent.status() != psutil.STATUS_ZOMBIE
+            time.sleep(0.01)
         (child,) = parent.children()
         parent.kill()
         parent.wait()
