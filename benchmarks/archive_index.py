@@ -21,7 +21,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from measuring import cpu_seconds, heading, watched, write_section
+from measuring import cpu_seconds, watched
+from sections import BENCHMARKS, heading, write_section
 
 KINDS = ("webtext", "webtext, 500 at a time", "DuckDB", "pyarrow.dataset")
 FILES = 4
@@ -37,7 +38,7 @@ def main() -> None:
     parser.add_argument("--links", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--child", help=argparse.SUPPRESS)
-    parser.add_argument("--docs", type=Path, default=Path(__file__).parents[1] / "docs/benchmarks.md")
+    parser.add_argument("--docs", type=Path, default=BENCHMARKS)
     flags = parser.parse_args()
     if flags.child:
         print(json.dumps(child(flags.work, flags.child)))
@@ -52,9 +53,9 @@ def main() -> None:
             print(number, kind, found, flush=True)
             if kind not in best or found["cpu"] < best[kind]["cpu"]:
                 best[kind] = {**found, "pss": max(found["pss"], best.get(kind, found)["pss"])}
-    text = "\n".join([heading(), *told(best, flags, size)]) + "\n"
+    text = "\n".join([heading() + "\n", *told(best, flags, size)]) + "\n"
     print(text)
-    write_section(flags.docs, "archive index", text)
+    write_section("archive index", text, flags.docs)
 
 
 def told(best: dict[str, dict[str, Any]], flags: argparse.Namespace, size: int) -> list[str]:

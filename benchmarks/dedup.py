@@ -22,7 +22,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 from dedup_corpus import Planted, jaccard, plain, sentences, store, templates
-from measuring import cpu_seconds, heading, watched, write_section
+from measuring import cpu_seconds, watched
+from sections import BENCHMARKS, heading, write_section
 
 PEER_DOCUMENTS = 10_000
 THRESHOLD = 0.7
@@ -37,13 +38,13 @@ def main() -> None:
     parser.add_argument("--templates", type=int, default=0, help="template-heavy pages")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--child", nargs=3, metavar=("FOLDER", "WORKERS", "GENERATION"), help=argparse.SUPPRESS)
-    parser.add_argument("--docs", type=Path, default=Path(__file__).parents[1] / "docs/benchmarks.md")
+    parser.add_argument("--docs", type=Path, default=BENCHMARKS)
     flags = parser.parse_args()
     if flags.child:
         print(json.dumps(child(Path(flags.child[0]), int(flags.child[1]), flags.child[2])))
         return
     counts = [int(count) for count in flags.counts.split(",") if count]
-    lines = [heading()]
+    lines = [heading() + "\n"]
     lines += speed(flags.work, counts, flags.rounds, flags.peers)
     if flags.templates:
         corpus = make(flags.work, "templates", flags.templates)
@@ -51,7 +52,7 @@ def main() -> None:
         lines += ["", f"**{flags.templates:,} template-heavy pages of 2 kB:** {said(result)}; {quality(corpus)}"]
     text = "\n".join(lines) + "\n"
     print(text)
-    write_section(flags.docs, "dedup", text)
+    write_section("dedup", text, flags.docs)
 
 
 def speed(work: Path, counts: list[int], rounds: int, peers: Path | None) -> list[str]:

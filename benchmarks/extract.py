@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import platform
-import re
 import subprocess
 import sys
 import tempfile
@@ -22,12 +20,12 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pyarrow as pa
+from sections import heading, write_section
 
 from webtext.corpus.config import shaping
 from webtext.corpus.files import read_parquet, write_parquet
@@ -324,16 +322,6 @@ print(len(plan_work(run, folder, [links], 2).parts), before, peak(), time.proces
 """
 
 
-def write_section(path: Path, lines: Sequence[str]) -> None:
-    """Put the lines under `## extract` of a Markdown file."""
-    tools = ", ".join(f"{name} {version(name)}" for name in ("trafilatura", "lxml", "langdetect", "langdetect_rs"))
-    head = f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, Python {platform.python_version()}, {tools}."
-    section = "\n".join(["## extract", "", head, "", "```", *lines, "```", ""])
-    before = path.read_text() if path.exists() else "# Benchmarks\n"
-    without = re.sub(r"\n*## extract\n.*?(?=\n## |\Z)", "", before, flags=re.DOTALL).rstrip()
-    path.write_text(f"{without}\n\n{section}")
-
-
 def main() -> None:
     """Run what is asked for and print it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -356,7 +344,8 @@ def main() -> None:
         lines += workers(pages, arguments.workers)
     print("\n".join(lines))
     if arguments.write:
-        write_section(arguments.write, lines)
+        head = heading(("trafilatura", "lxml", "langdetect", "langdetect_rs"))
+        write_section("extract", "\n".join([head, "", "```", *lines, "```"]), arguments.write)
 
 
 if __name__ == "__main__":

@@ -13,8 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
-import re
 import statistics
 import subprocess
 import sys
@@ -23,7 +21,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-DATE = "2026-11-24"
+from sections import heading, write_section
+
 PROMPT = 32  # tokens
 # name: tokens written a row, turns
 SHAPES = {"tiny": (96, 5), "124M": (32, 3)}
@@ -172,32 +171,14 @@ def table(rows: list[list[str]], python: str, threads: int) -> str:
     head = ["weights", "case", "webtext, tokens/CPU s", "transformers, tokens/CPU s", "ratio", "ratio of wall clock"]
     lines = ["| " + " | ".join(line) + " |" for line in [head, ["---"] * len(head), *rows]]
     return (
-        "## Generation\n\n"
         f"`benchmarks/generation.py`: random weights of two shapes, a prompt of {PROMPT} tokens, "
         f"{', '.join(f'{count} tokens a text ({name})' for name, (count, _) in SHAPES.items())}; two processes that "
         "take turns, the median of the turns, models loaded and warm. "
         "The machine was shared, so CPU seconds count; the wall clock stands beside them. "
         "The greedy tokens of both are equal.\n\n"
-        f"{DATE}, {platform.machine()} ({_cpu()}), {threads} thread{'s' if threads > 1 else ''}, Python "
-        f"{platform.python_version()}, {versions(python)}.\n\n" + "\n".join(lines) + "\n"
+        f"{heading(())[:-1]}, {threads} thread{'s' if threads > 1 else ''}, "
+        f"{versions(python)}.\n\n" + "\n".join(lines) + "\n"
     )
-
-
-def _cpu() -> str:
-    try:
-        found = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
-    except OSError:
-        found = None
-    return found[1] if found else platform.processor()
-
-
-def write_section(path: Path, section: str) -> None:
-    """Replace the section of the same title, or append it."""
-    title = section.splitlines()[0]
-    text = path.read_text() if path.exists() else "# Benchmarks\n"
-    before, found, after = text.partition(f"{title}\n")
-    rest = after[place:] if found and (place := after.find("\n## ")) >= 0 else "\n"
-    path.write_text(f"{before.rstrip()}\n\n{section}" + (rest if rest.strip() else ""))
 
 
 def main() -> None:
@@ -215,7 +196,7 @@ def main() -> None:
     section = table(rows, given.peer, given.threads)
     print(section)
     if given.write:
-        write_section(Path(__file__).parent.parent / "docs" / "benchmarks.md", section)
+        write_section("Generation", section)
 
 
 if __name__ == "__main__":

@@ -18,12 +18,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from guest_web import Case, GuestWeb, cases, right
+from sections import heading, write_section
 
 from webtext.api import Corpus
 from webtext.demo.answers import Answer
@@ -203,7 +203,7 @@ def main() -> None:
     text = section(table, theirs, ours, costs, chosen.hosts * chosen.pages)
     print(text)
     if chosen.write:
-        write(text)
+        write_section("guest", text)
     wrong = [case.rule for case, found in zip(table, ours, strict=True) if not right(case, found)]
     if wrong:
         sys.exit(f"webtext is wrong at: {', '.join(wrong)}")
@@ -213,8 +213,6 @@ def section(
     table: list[Case], theirs: list[str], ours: list[str], costs: list[tuple[float, float, float, float]], pages: int
 ) -> str:
     """The section of docs/benchmarks.md."""
-    import platform
-    from importlib.metadata import version
 
     rows = ["| rule | expected | Scrapy | webtext |", "|---|---|---|---|"]
     good = [0, 0]
@@ -229,10 +227,7 @@ def section(
     per_wall = [statistics.median(pages / row[place] for row in costs) for place in (0, 2)]
     ratio = statistics.median(row[1] / row[3] for row in costs)
     wall = statistics.median(row[0] / row[2] for row in costs)
-    versions = f"Python {platform.python_version()}, Scrapy {version('scrapy')}, protego {version('protego')}"
-    return f"""## guest
-
-x86_64, 2 cores shared with other work, {datetime.now(UTC).date()}, {versions}.
+    return f"""{heading(("scrapy", "protego"))}
 `benchmarks/guest.py` renews this section.
 
 Which rules are kept, seen from the server's log: one host a rule, the same little web for both. Scrapy runs as
@@ -252,18 +247,6 @@ its start; tdmrep.json, ai.txt, groups for training, X-Robots-Tag, meta and TDM 
 
 Median of the rounds' ratios, with to without: {ratio:.3f} of processor time, {wall:.3f} of wall clock.
 """
-
-
-def write(text: str) -> None:
-    """Put the section in the place of the old one, or at the end."""
-    path = ROOT / "docs/benchmarks.md"
-    before = path.read_text()
-    begin = before.find("\n## guest\n")
-    if begin < 0:
-        path.write_text(before.rstrip("\n") + "\n\n" + text)
-        return
-    end = before.find("\n## ", begin + 1)
-    path.write_text(before[: begin + 1] + text + ("" if end < 0 else before[end:]))
 
 
 if __name__ == "__main__":

@@ -1,27 +1,13 @@
-"""What benchmarks share: the machine in words, processor time, memory, the section of docs/benchmarks.md."""
+"""What benchmarks share: processor time and memory of processes."""
 
 from __future__ import annotations
 
-import platform
 import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from importlib.metadata import version
-from pathlib import Path
 
 import psutil
-
-
-def heading() -> str:
-    """The machine and the versions."""
-    told = Path("/proc/cpuinfo").read_text().splitlines()
-    cpu = next((line.split(":")[1].strip() for line in told if "model name" in line), "?")
-    tools = ", ".join(f"{name} {version(name)}" for name in ("numpy", "pyarrow", "apache-beam"))
-    return (
-        f"{cpu}, {psutil.cpu_count()} cores, {datetime.now(UTC).date()}, Python {platform.python_version()}, {tools}.\n"
-    )
 
 
 def pss(pid: int) -> float:
@@ -57,14 +43,3 @@ def cpu_seconds() -> float:
     """Processor time of this process and its children that ended."""
     times = psutil.Process().cpu_times()
     return float(times.user + times.system + times.children_user + times.children_system)
-
-
-def write_section(path: Path, name: str, text: str) -> None:
-    """Replace the section `## name` of a Markdown file, or add it."""
-    before = path.read_text() if path.exists() else "# Benchmarks\n"
-    sections = before.split("\n## ")
-    kept = [part for part in sections[1:] if part.splitlines()[0] != name]
-    whole = "\n## ".join(
-        [sections[0].rstrip("\n") + "\n", *(part.rstrip("\n") + "\n" for part in [*kept, f"{name}\n\n{text}"])]
-    )
-    path.write_text(whole)

@@ -21,7 +21,8 @@ from typing import Any
 
 from dedup_corpus import Planted, store
 from generated_text import Writer
-from measuring import cpu_seconds, heading, watched, write_section
+from measuring import cpu_seconds, watched
+from sections import BENCHMARKS, heading, write_section
 
 SPLIT = "read, letters and digits by re"
 KINDS = (
@@ -37,7 +38,7 @@ def main() -> None:
     parser.add_argument("--documents", type=int, default=60_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--child", help=argparse.SUPPRESS)
-    parser.add_argument("--docs", type=Path, default=Path(__file__).parents[1] / "docs/benchmarks.md")
+    parser.add_argument("--docs", type=Path, default=BENCHMARKS)
     flags = parser.parse_args()
     if flags.child:
         print(json.dumps(child(flags.work, flags.child)))
@@ -49,9 +50,9 @@ def main() -> None:
             found = run(flags.work, kind)
             if kind not in best or found["cpu"] < best[kind]["cpu"]:
                 best[kind] = {**found, "pss": max(found["pss"], best.get(kind, found)["pss"])}
-    text = "\n".join([heading(), *told(best, flags.documents, size)]) + "\n"
+    text = "\n".join([heading() + "\n", *told(best, flags.documents, size)]) + "\n"
     print(text)
-    write_section(flags.docs, "overlap", text)
+    write_section("overlap", text, flags.docs)
 
 
 def told(best: dict[str, dict[str, Any]], documents: int, size: int) -> list[str]:

@@ -14,15 +14,12 @@ from __future__ import annotations
 import argparse
 import datetime
 import os
-import platform
 import random
-import re
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -31,6 +28,7 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 import numpy as np
 import pyarrow as pa
+from sections import heading, write_section
 
 from webtext.corpus.config import shaping
 from webtext.corpus.files import write_parquet
@@ -246,14 +244,6 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def write_section(path: Path, name: str, text: str) -> None:
-    """Put `text` in the place of the section `## name` of a Markdown file."""
-    old = path.read_text() if path.exists() else "# Benchmarks\n\nEach in one interleaved run against its peers.\n"
-    section = f"## {name}\n\n{text}\n"
-    found = re.search(rf"^## {name}\n.*?(?=^## |\Z)", old, re.DOTALL | re.MULTILINE)
-    path.write_text(old.replace(found.group(0), section) if found else f"{old.rstrip()}\n\n{section}")
-
-
 def main() -> None:
     """Run all of it and print the table."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
@@ -273,18 +263,15 @@ def main() -> None:
         rows += loading(Path(name), given.rounds)
         rows += small_windows(Path(name), given.rounds)
     size = sum(len(text.encode()) for text in texts) / 1e6
-    today = f"{datetime.datetime.now(tz=datetime.UTC):%Y-%m-%d}"
-    peers = ", ".join(f"{one} {version(one)}" for one in ("gigatoken", "tiktoken", "tokenizers", "numpy", "torch"))
     text = (
-        f"`benchmarks/tokens.py`, {today}, {platform.machine()}, one core, Python {platform.python_version()},\n"
-        f"{peers}.\n"
+        f"`benchmarks/tokens.py`, one core: {heading(('gigatoken', 'tiktoken', 'tokenizers', 'numpy', 'torch'))}\n"
         f"{size:.0f} MB of Python sources, 6 kB a document, vocabulary of {vocabulary.size:,}. CPU seconds, so that a\n"
         "shared machine may run it; the ratio says how many times webtext's first line is faster.\n\n"
         f"{table(rows)}"
     )
     print(text)
     if given.write:
-        write_section(Path(__file__).parent.parent / "docs" / "benchmarks.md", "tokens", text)
+        write_section("tokens", text)
 
 
 if __name__ == "__main__":

@@ -14,20 +14,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
-import re
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 from typing import Any
 
-from sections import write_section
+from sections import heading, write_section
 
-DATE = "2026-11-29"
 SHAPES = {
     # vocabulary, context, layers, heads, width, windows a step
     "tiny's width": (8_192, 128, 4, 4, 128, 16),
@@ -252,9 +248,8 @@ def section(rows: list[list[str]], peer: str, threads: int) -> str:
         for name, shape in SHAPES.items()
     )
     return (
-        "## train\n\n"
-        f"`benchmarks/train.py`, {DATE}, {platform.machine()} ({_cpu()}), {threads} "
-        f"thread{'s' if threads > 1 else ''}, Python {platform.python_version()},\n{versions}. Whole steps in eager "
+        f"`benchmarks/train.py`: {heading(())[:-1]}, {threads} "
+        f"thread{'s' if threads > 1 else ''},\n{versions}. Whole steps in eager "
         "mode, fused AdamW for all; processes that take turns,\nwarm-up left out, medians. The machine was shared, so "
         f"CPU seconds count; the wall clock stands beside them.\n{shapes}.\n\n" + "\n".join(lines) + "\n\n"
         "At 124M's width most of the time goes into products of matrices that are the same for all. What can be won\n"
@@ -262,14 +257,6 @@ def section(rows: list[list[str]], peer: str, threads: int) -> str:
         "gradients and logits in anew each time. In bf16 products are faster where the processor has them.\n\n"
         "On a GPU: not measured. `benchmarks/train_gpu.py` measures all of it in one call of less than ten minutes.\n"
     )
-
-
-def _cpu() -> str:
-    try:
-        found = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
-    except OSError:
-        found = None
-    return found[1] if found else platform.processor()
 
 
 def main() -> None:
@@ -288,7 +275,7 @@ def main() -> None:
     text = section(rows, given.peer, given.threads)
     print(text)
     if given.write:
-        write_section(Path(__file__).parent.parent / "docs" / "benchmarks.md", text)
+        write_section("train", text)
 
 
 if __name__ == "__main__":

@@ -19,11 +19,10 @@ import sys
 import tempfile
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sections import write_section
+from sections import today, write_section
 
 PRESETS = ("124M", "355M", "774M", "1558M")
 MOST_SECONDS = 540.0
@@ -161,9 +160,8 @@ def table(rows: list[dict[str, Any]], left_out: list[str], asked: argparse.Names
             f"{AIMS.get(row['preset'], '')} |"
         )
     first = rows[0] if rows else {"device": "none", "torch": "none", "precision": "none"}
-    today = time.strftime("%Y-%m-%d", time.gmtime())
     return (
-        f"## train on a GPU\n\n`benchmarks/train_gpu.py`, {today}, {first['device']}, torch {first['torch']}, "
+        f"`benchmarks/train_gpu.py`, {today()}, {first['device']}, torch {first['torch']}, "
         f"{first['precision']}, {asked.step_tokens:,} tokens a step, random tokens.\n\n"
         + "\n".join(lines)
         + "\n"
@@ -210,7 +208,7 @@ def main() -> None:
     text = table(rows, left_out, given)
     print(text)
     if given.write:
-        write_section(Path(__file__).parent.parent / "docs" / "benchmarks.md", text)
+        write_section("train on a GPU", text)
     sys.exit(0 if rows else 1)
 
 

@@ -15,10 +15,8 @@ import resource
 import subprocess
 import sys
 import time
-from pathlib import Path
 
-from measuring import heading
-from sections import write_section
+from sections import heading, write_section
 
 WIDTH = 768
 HOW = {"in pieces": "head_loss", "all logits at once": "plain_head_loss"}
@@ -63,13 +61,13 @@ def main() -> None:
             lines.append(f"| {rows:,} | {how} | {taken / 1e6:,.0f} MB | {seconds:.1f} |")
             print(lines[-1], flush=True)
     text = (
-        f"## train: memory of the loss\n\n{heading()}\n`benchmarks/train_memory.py`: forward and backward through the "
+        f"{heading()}\n\n`benchmarks/train_memory.py`: forward and backward through the "
         f"head, width {WIDTH}, vocabulary {given.vocabulary:,}, float32, one\nthread. The logits of 1,024 rows take "
         f"{4 * 1_024 * given.vocabulary / 1e6:,.0f} MB.\n\n" + "\n".join(lines) + "\n"
     )
     print(text)
     if given.write:
-        write_section(Path(__file__).parent.parent / "docs" / "benchmarks.md", text)
+        write_section("train: memory of the loss", text)
 
 
 if __name__ == "__main__":

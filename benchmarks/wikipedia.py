@@ -24,7 +24,8 @@ from typing import Any
 import numpy as np
 from dedup_corpus import Planted, store
 from generated_text import Writer
-from measuring import cpu_seconds, heading, pss, watched, write_section
+from measuring import cpu_seconds, pss, watched
+from sections import BENCHMARKS, heading, write_section
 
 ALL = 7_000_000  # articles of the English Wikipedia
 WORDS = 700
@@ -40,20 +41,20 @@ def main() -> None:
     parser.add_argument("--dump", type=Path)
     parser.add_argument("--peers", type=Path, help="the Python of an environment with mwparserfromhell")
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
-    parser.add_argument("--docs", type=Path, default=Path(__file__).parents[1] / "docs/benchmarks.md")
+    parser.add_argument("--docs", type=Path, default=BENCHMARKS)
     flags = parser.parse_args()
     if flags.child:
         print(json.dumps(child(flags.work, *flags.child)))
         return
     counts = [int(count) for count in flags.articles.split(",")]
     flags.work.mkdir(parents=True, exist_ok=True)
-    lines = [heading(), *build(flags.work, counts), "", *full_size(flags.work), ""]
+    lines = [heading() + "\n", *build(flags.work, counts), "", *full_size(flags.work), ""]
     lines += speed(flags.work, counts[-1], flags.documents, flags.rounds)
     if flags.dump:
         lines += ["", *reading(flags.work, flags.dump, flags.peers)]
     text = "\n".join(lines) + "\n"
     print(text)
-    write_section(flags.docs, "wikipedia", text)
+    write_section("wikipedia", text, flags.docs)
 
 
 def build(work: Path, counts: list[int]) -> list[str]:
