@@ -107,7 +107,9 @@ def filled(data: Path, folder: Path, count: int) -> list[str]:
 
     def repeat(name: str, lines: int = 1) -> None:
         text = files[name].read_text()
-        (folder / name).write_text(text * -(-count * lines // len(text.splitlines())))
+        (folder / name).write_text(
+            f"{text.rstrip()}\n{chr(10) * (lines > 1)}" * -(-count * lines // len(text.splitlines()))
+        )
 
     for kind in ("cn", "ne"):
         repeat(f"cbtest_{kind}_valid_2000ex.txt", 22)  # 21 sentences and an empty line
