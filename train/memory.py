@@ -139,13 +139,6 @@ def free_bytes(device: torch.device) -> int:
     return max(0, min([free, *(limit - used for limit, used in _own_limits())]))
 
 
-def held_bytes(device: torch.device) -> int:
-    """What this process holds on the device already."""
-    if device.type == "cuda":
-        return int(torch.cuda.memory_reserved(device))
-    return int(psutil.Process().memory_info().rss)
-
-
 def whole_bytes(device: torch.device) -> int:
     """What the device has in all: for the CPU with swap, and no more than a container's limit."""
     if device.type == "cuda":
@@ -187,7 +180,7 @@ def fullness_told(folder: Path, windows: Callable[[], int]) -> Iterator[None]:
             raise
         many = windows()
         raise WebtextError(
-            f"out of memory with {many} windows at once",
+            f"out of memory with {many} window{'s' if many > 1 else ''} at once",
             where=folder,
             hint="a smaller --micro-batch needs less (the batch, and so the model that comes out, stays the same)"
             if many > 1

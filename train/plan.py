@@ -9,7 +9,6 @@ import torch
 
 from webtext.corpus.progress import say
 from webtext.train.flops import peak_of
-from webtext.train.memory import free_bytes, held_bytes
 from webtext.train.standing import Standing
 from webtext.train.watch import clock
 
@@ -38,7 +37,7 @@ class Plan:
     memory_bytes: int
     """Estimated peak of one rank."""
     free_bytes: int
-    """What this rank may take: what nobody holds, and what it holds already itself."""
+    """What was free for this rank before it made the model."""
     tokens_per_second: float | None
     """Of all ranks, from the short run; without the optimizer."""
     hours: float | None
@@ -53,8 +52,8 @@ class Plan:
         return asdict(self)
 
 
-def plan_of(standing: Standing, *, steps: int) -> Plan:
-    """Reckon what is left until step `steps` of the run."""
+def plan_of(standing: Standing, *, steps: int, free: int) -> Plan:
+    """Reckon what is left until step `steps` of the run; `free` bytes were there before the model was made."""
     machine, settings, measured = standing.machine, standing.settings, standing.measured
     numerics, ranks, config = machine.numerics, standing.ranks, settings.config()
     micro_batch = min(machine.micro_batch, standing.windows)
@@ -84,7 +83,7 @@ def plan_of(standing: Standing, *, steps: int) -> Plan:
         tokens=tokens,
         epochs=round(steps * standing.windows / len(standing.data.train), 4),
         memory_bytes=machine.bytes_for(config, micro_batch),
-        free_bytes=free_bytes(numerics.device) + held_bytes(numerics.device),
+        free_bytes=free,
         tokens_per_second=None if speed is None else round(speed, 1),
         hours=None if hours is None else round(hours, 4),
         mfu=None if mfu is None else round(mfu, 4),

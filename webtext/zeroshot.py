@@ -17,7 +17,7 @@ from webtext.corpus.files import os_errors, read_json, sweep
 from webtext.corpus.interrupts import stop_signals
 from webtext.corpus.lock import corpus_lock
 from webtext.corpus.progress import say
-from webtext.models import open_models
+from webtext.models import check_there, open_models
 from webtext.overlap_file import OVERLAP_NAME, kept_overlap
 from webtext.train.checkpoint import STATE
 from webtext.train.device import Numerics, precision
@@ -150,9 +150,7 @@ def evaluate(
 
 
 def _subject(source: Path, run: str, checkpoint: str, corpus: Path | None, out: Path | None) -> Subject:
-    if not source.exists():
-        hint = "eval takes a corpus with a run, or a folder of a GPT-2 (Hugging Face's or OpenAI's)"
-        raise WebtextError("there is no such folder", where=source, hint=hint)
+    check_there(source)
     if is_model_folder(source):
         found = find_model(source)
         name = source.resolve().name

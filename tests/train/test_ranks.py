@@ -30,7 +30,7 @@ from training import quick
 torch.set_num_threads(1)
 distributed.init_process_group("gloo")
 for options in json.loads(sys.argv[2]):
-    quick(Path(sys.argv[1]), **options)
+    quick(Path(sys.argv[1]), **{name: Path(value) if name == "init" else value for name, value in options.items()})
 distributed.destroy_process_group()
 """
 
@@ -108,12 +108,12 @@ def test_the_largest_model_in_small_goes_on_with_two_ranks_one_and_two_again(
     small = GPT2Config(vocab_size=332, n_positions=64, n_embd=4 * shape.heads, n_layer=shape.layers, n_head=shape.heads)
     GPT2LMHeadModel(small).save_pretrained(folder)
     shutil.copy(corpus / "tokenizer" / "tokenizer.json", folder)
-    options: dict[str, Any] = {"init": folder, "preset": "1558M", "batch_tokens": 256, "learning_rate": 1e-3}
-    shared = {**options, "init": str(folder), "run": "elastic", "decay_steps": 6, "parallel": "fsdp"}
-    quick(corpus, run="whole", steps=6, **options)
-    assert "2 ranks (fsdp)" in two_ranks(corpus, {**shared, "steps": 2})
-    quick(corpus, run="elastic", steps=4)
-    said = two_ranks(corpus, {"run": "elastic", "steps": 6, "parallel": "fsdp"})
+    options: dict[str, Any] = {"preset": "1558M", "batch_tokens": 256, "learning_rate": 1e-3}
+    shared = {**options, "run": "elastic", "parallel": "fsdp"}
+    quick(corpus, run="whole", steps=6, init=folder, **options)
+    assert "2 ranks (fsdp)" in two_ranks(corpus, {**shared, "steps": 2, "init": str(folder), "decay_steps": 6})
+    quick(corpus, run="elastic", steps=4, **options)
+    said = two_ranks(corpus, {**shared, "steps": 6})
     assert "ranks 1 -> 2: losses equal an uninterrupted run's within rounding" in said
     assert losses(corpus, "elastic") == pytest.approx(losses(corpus, "whole"), abs=2e-4)
     assert losses(corpus, "whole")[-1] < losses(corpus, "whole")[0] - 0.1  # it learns: equal losses say something

@@ -25,7 +25,7 @@ def test_out_of_memory_says_what_helps(make_corpus: MakeCorpus, monkeypatch: pyt
     with pytest.raises(WebtextError, match="out of memory with 2 windows at once") as caught:
         quick(make_corpus(), steps=2, micro_batch=2)
     assert "--micro-batch" in str(caught.value)
-    with pytest.raises(WebtextError, match="out of memory with 1 windows at once") as caught:
+    with pytest.raises(WebtextError, match="out of memory with 1 window at once") as caught:
         quick(make_corpus(), steps=2, run="smallest")
     assert "--preset" in str(caught.value)
 

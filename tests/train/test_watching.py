@@ -12,8 +12,8 @@ import pytest
 from training import MakeCorpus, lines, quick
 
 from webtext.corpus.errors import UsageError, WebtextError
-from webtext.train import plan as plan_module
 from webtext.train import tensorboard as tensorboard_module
+from webtext.train import trainer as trainer_module
 from webtext.train.flops import flops_per_token, listed_peak
 from webtext.train.model import PRESETS
 from webtext.train.plot import MOST_POINTS, loss_plot, smoothed, thinned, ticks
@@ -92,8 +92,7 @@ def test_before_it_begins_it_says_what_it_will_take_and_a_dry_run_ends_there(
 def test_what_others_hold_is_not_called_free(
     make_corpus: MakeCorpus, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(plan_module, "free_bytes", lambda device: 0)
-    monkeypatch.setattr(plan_module, "held_bytes", lambda device: 60_000_000)
+    monkeypatch.setattr(trainer_module, "free_bytes", lambda device: 60_000_000)
     quick(make_corpus(), steps=2, dry_run=True)
     assert re.search(r"fits only when others give memory back: some 0\.1\d GB of the 0\.1 GB", capsys.readouterr().err)
 

@@ -59,8 +59,10 @@ def test_a_damaged_set_is_named_and_the_others_are_scored(
 
 
 def test_a_folder_that_is_not_there_is_no_corpus_to_be_made(sets: Path, tmp_path: Path) -> None:
-    with pytest.raises(WebtextError, match="there is no such folder\n  eval takes a corpus with a run, or"):
+    with pytest.raises(WebtextError, match="there is no such folder\n  name a corpus with a run, or a folder of a"):
         evaluate(tmp_path / "modle", tasks=["lambada"], data=sets)
+    done = CliRunner().invoke(app, ["generate", str(tmp_path / "modle"), "--prompt", "The"])
+    assert "there is no such folder" in str(done.exception)
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])

@@ -88,7 +88,8 @@ def terminal(results: Mapping[str, Any], *, width: int | None = None) -> str:
         below.append(f"not shown, for want of room: {', '.join(dropped)} (a wider terminal, --markdown, --json)")
     if width is not None:
         below = [textwrap.fill(note, width, subsequent_indent="  ", break_on_hyphens=False) for note in below]
-    return "\n".join([*(line.rstrip() for line in lined_up(cells)), "", *below])
+    shown = [*(line.rstrip() for line in lined_up(cells)), ""] if len(cells) > 1 else []  # samples have no row
+    return "\n".join([*shown, *below])
 
 
 def lined_up(cells: Sequence[Sequence[str]]) -> list[str]:
@@ -105,12 +106,14 @@ def lined_up(cells: Sequence[Sequence[str]]) -> list[str]:
 
 def markdown(results: Mapping[str, Any]) -> str:
     """The same as a Markdown table."""
+    cells = rows(results)
     lines = [
         f"| {' | '.join(HEAD)} |",
         f"|---|---|{'---:|' * (len(HEAD) - 2)}",
-        *(f"| {' | '.join(row)} |" for row in rows(results)),
+        *(f"| {' | '.join(row)} |" for row in cells),
+        "",
     ]
-    return "\n".join([*lines, "", *(f"- {note}" for note in notes(results))]) + "\n"
+    return "\n".join([*(lines if cells else []), *(f"- {note}" for note in notes(results))]) + "\n"
 
 
 def notes(results: Mapping[str, Any]) -> list[str]:
@@ -141,7 +144,7 @@ def _samples(task: Mapping[str, Any] | None) -> list[str]:
     shares = [f"{_number(found['value'])} % (± {_number(found['error'])})" for found in (written, real)]
     told = [
         f"samples: the corpus holds {shares[0]} of the 8-grams that the model wrote, {shares[1]} of those of held-out "
-        f"text; {written['count']:,} texts each"
+        f"text; {written['count']:,} text{'s' if written['count'] != 1 else ''} each"
     ]
     for name, label in (("longest_written", "the model"), ("longest_held_out", "held-out text")):
         run = scores[name]
