@@ -185,6 +185,13 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="a vocabulary of 1,000: to try the script")
     parser.add_argument("--write", action="store_true", help="into docs/benchmarks.md")
     given = parser.parse_args()
+    from webtext.corpus.errors import WebtextError
+    from webtext.train.device import choose_device
+
+    try:
+        choose_device(given.device)
+    except WebtextError as error:
+        sys.exit(f"{error}\n  to try the script without a GPU: --device cpu --small --presets tiny")
     started, rows, left_out = time.monotonic(), [], []
     with tempfile.NamedTemporaryFile(suffix=".bin") as tokens:
         top = 1_000 if given.small else 50_257
@@ -207,7 +214,7 @@ def main() -> None:
             print(json.dumps(rows[-1]), flush=True)
     text = table(rows, left_out, given)
     print(text)
-    if given.write:
+    if given.write and rows:
         write_section("train on a GPU", text)
     sys.exit(0 if rows else 1)
 

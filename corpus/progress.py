@@ -28,12 +28,17 @@ BAR_SECONDS = 0.1  # between two changes of a bar
 def say(message: str) -> None:
     """One line for the person who watches; on a terminal it is wrapped between words. Control characters are shown."""
     message = printable(message)
-    print(_fitted(message) if sys.stderr.isatty() else message, file=sys.stderr, flush=True)  # noqa: T201
+    width = columns()
+    print(message if width is None else _fitted(message, width), file=sys.stderr, flush=True)  # noqa: T201
 
 
-def _fitted(message: str) -> str:
-    columns = os.get_terminal_size(sys.stderr.fileno()).columns or 80
-    fill = partial(textwrap.fill, width=columns, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+def columns() -> int | None:
+    """How wide the terminal is; None where standard error is none."""
+    return (os.get_terminal_size(sys.stderr.fileno()).columns or 80) if sys.stderr.isatty() else None
+
+
+def _fitted(message: str, width: int) -> str:
+    fill = partial(textwrap.fill, width=width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
     glued = re.sub(r"(?<!\S)(\(?[\d.,]*\d) (?=[a-z])", "\\1\u00a0", message)  # a number stays with what it counts
     return "\n".join(fill(line) for line in glued.split("\n")).replace("\u00a0", " ")
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from webtext.train.checkpoint import save_checkpoint, step_folder
 from webtext.train.checkpoints import prune_checkpoints
 from webtext.train.compiling import eager
 from webtext.train.hooks import AfterSteps
+from webtext.train.memory import fullness_told, is_full
 from webtext.train.optimizer import read_moments, set_learning_rate
 from webtext.train.parallel import whole_model, whole_on_first
 from webtext.train.prefetch import Prefetcher
@@ -83,7 +83,7 @@ class Loop:
         """
         standing, skipped = self.standing, 0
         with (
-            self._memory(),
+            fullness_told(standing.folder, lambda: standing.machine.micro_batch),
             Watch(
                 standing.folder, step=standing.state.step, steps=self.pace.steps, ranks=standing.ranks,
                 print_every=self.pace.print_every, tensorboard=self.pace.tensorboard,
@@ -135,7 +135,7 @@ class Loop:
         except Stopped:
             return None
         except (RuntimeError, MemoryError) as error:
-            if not _is_full(error) or not standing.take_less():
+            if not is_full(error) or not standing.take_less():
                 raise
             return None
         guard.add(step.loss, step.grad_norm)
@@ -227,27 +227,7 @@ class Loop:
                 self._save(watch)
             raise self.stop.error()
 
-    @contextmanager
-    def _memory(self) -> Iterator[None]:
-        try:
-            yield
-        except (RuntimeError, MemoryError) as error:
-            if not _is_full(error):
-                raise
-            many = self.standing.machine.micro_batch
-            raise WebtextError(
-                f"out of memory with {many} windows at once",
-                where=self.standing.folder,
-                hint="a smaller --micro-batch needs less (the batch, and so the model that comes out, stays the same)"
-                if many > 1
-                else "--recompute on, a smaller --preset, or a machine with more memory; the last checkpoint stands",
-            ) from error
-
     @property
     def checkpoint(self) -> Path:
         """The folder of the last checkpoint."""
         return step_folder(self.standing.folder, self.saved)
-
-
-def _is_full(error: BaseException) -> bool:
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error)

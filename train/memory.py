@@ -5,6 +5,9 @@ An estimate, on the safe side. What it decides changes rounding only, never the 
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -131,7 +134,9 @@ def free_bytes(device: torch.device) -> int:
         return int(torch.cuda.mem_get_info(device)[0])
     free = int(psutil.virtual_memory().available)
     limit, used = _cgroup("memory.max"), _cgroup("memory.current")
-    return free if limit is None else max(0, min(free, limit - (used or 0)))
+    if limit is not None:
+        free = min(free, limit - (used or 0))
+    return max(0, min([free, *(limit - used for limit, used in _own_limits())]))
 
 
 def whole_bytes(device: torch.device) -> int:
@@ -140,7 +145,7 @@ def whole_bytes(device: torch.device) -> int:
         return int(torch.cuda.mem_get_info(device)[1])
     whole = int(psutil.virtual_memory().total + psutil.swap_memory().total)
     limit = _cgroup("memory.max")
-    return whole if limit is None else min(whole, limit)
+    return min([whole, *([] if limit is None else [limit]), *(limit for limit, _ in _own_limits())])
 
 
 def check_disk(folder: Path, config: GPTConfig) -> None:
@@ -158,6 +163,43 @@ def check_disk(folder: Path, config: GPTConfig) -> None:
             where=folder,
             hint="make room; the same command then goes on where it was",
         )
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an error says that there is no memory left: PyTorch has a type of its own for GPUs only."""
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error)
+
+
+@contextmanager
+def fullness_told(folder: Path, windows: Callable[[], int]) -> Iterator[None]:
+    """While inside, an error for want of memory is one that says what helps; `windows` were taken at once."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_full(error):
+            raise
+        many = windows()
+        raise WebtextError(
+            f"out of memory with {many} window{'s' if many > 1 else ''} at once",
+            where=folder,
+            hint="a smaller --micro-batch needs less (the batch, and so the model that comes out, stays the same)"
+            if many > 1
+            else "--recompute on, a smaller --preset, or a machine with more memory; the last checkpoint stands",
+        ) from error
+
+
+def _own_limits() -> list[tuple[int, int]]:
+    """The limits that were set for this process (ulimit -v, ulimit -d; batch systems set them), and what it has."""
+    if sys.platform != "linux":  # elsewhere they are not enforced, or what counts is not told
+        return []
+    import resource
+
+    has = psutil.Process().memory_info()
+    limits = [
+        (resource.getrlimit(resource.RLIMIT_AS)[0], has.vms),
+        (resource.getrlimit(resource.RLIMIT_DATA)[0], has.data),
+    ]
+    return [(limit, int(used)) for limit, used in limits if limit != resource.RLIM_INFINITY]
 
 
 def _cgroup(name: str) -> int | None:

@@ -9,7 +9,6 @@ import torch
 
 from webtext.corpus.progress import say
 from webtext.train.flops import peak_of
-from webtext.train.memory import free_bytes
 from webtext.train.standing import Standing
 from webtext.train.watch import clock
 
@@ -38,7 +37,7 @@ class Plan:
     memory_bytes: int
     """Estimated peak of one rank."""
     free_bytes: int
-    """What this rank may still take; what it holds already is not in it."""
+    """What was free for this rank before it made the model."""
     tokens_per_second: float | None
     """Of all ranks, from the short run; without the optimizer."""
     hours: float | None
@@ -53,8 +52,8 @@ class Plan:
         return asdict(self)
 
 
-def plan_of(standing: Standing, *, steps: int) -> Plan:
-    """Reckon what is left until step `steps` of the run."""
+def plan_of(standing: Standing, *, steps: int, free: int) -> Plan:
+    """Reckon what is left until step `steps` of the run; `free` bytes were there before the model was made."""
     machine, settings, measured = standing.machine, standing.settings, standing.measured
     numerics, ranks, config = machine.numerics, standing.ranks, settings.config()
     micro_batch = min(machine.micro_batch, standing.windows)
@@ -84,7 +83,7 @@ def plan_of(standing: Standing, *, steps: int) -> Plan:
         tokens=tokens,
         epochs=round(steps * standing.windows / len(standing.data.train), 4),
         memory_bytes=machine.bytes_for(config, micro_batch),
-        free_bytes=free_bytes(numerics.device),
+        free_bytes=free,
         tokens_per_second=None if speed is None else round(speed, 1),
         hours=None if hours is None else round(hours, 4),
         mfu=None if mfu is None else round(mfu, 4),
@@ -115,12 +114,12 @@ def announce(run: str, standing: Standing, plan: Plan, *, steps: int) -> None:
     )
     say(
         f"a step is {standing.windows:,} x {data.train.context:,} = {plan.batch_tokens:,} tokens, "
-        f"{plan.micro_batch:,} x {data.train.context:,} at once; {steps:,} steps = {plan.epochs:.2f} epochs of "
+        f"{plan.micro_batch:,} x {data.train.context:,} at once; {steps:,} steps = {plan.epochs:,.2f} epochs of "
         f"{len(data.train):,} windows "
         f"({data.train.tail_tokens:,} tokens of short tails are not read); "
         + (f"{len(data.val):,} validation windows" if len(data.val) else "too little held-out text for a validation")
     )
-    say(f"it fits: {_memory(standing, plan)}")
+    say(_memory(standing, plan))
     if plan.tokens_per_second is not None and plan.hours is not None:
         share = f", {plan.mfu:.0%} of {_peak(plan)}" if plan.mfu is not None else ""
         say(
@@ -137,7 +136,9 @@ def announce(run: str, standing: Standing, plan: Plan, *, steps: int) -> None:
 
 def _memory(standing: Standing, plan: Plan) -> str:
     a_rank = " a rank" if plan.ranks > 1 else ""
-    told = f"some {plan.memory_bytes / 1e9:.2f} GB{a_rank}, {plan.free_bytes / 1e9:.1f} GB are free"
+    # That it fits into the machine was seen before (`check_fit`); others may hold a part of it now.
+    fits = "it fits" if plan.memory_bytes <= plan.free_bytes else "it fits only when others give memory back"
+    told = f"{fits}: some {plan.memory_bytes / 1e9:.2f} GB{a_rank} of the {plan.free_bytes / 1e9:.1f} GB that are free"
     if standing.measured is not None:
         told += f" (the trial came to {standing.measured.peak_bytes / 1e9:.2f} GB with all that the process holds)"
     return told

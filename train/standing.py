@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -21,6 +21,7 @@ from webtext.train.flops import flops_per_token
 from webtext.train.folders import empty_model
 from webtext.train.loss import LossOfModel
 from webtext.train.machine import Machine, Means
+from webtext.train.memory import is_full
 from webtext.train.model import GPT2, build
 from webtext.train.optimizer import load_moments, make_optimizer
 from webtext.train.parallel import share_model
@@ -123,9 +124,24 @@ class Standing:
         if compiled:
             compiled = compiled_or_not(trained, lambda: train_once(self.learner, read(count)))
         if means.trial:
-            self.measured = short_run(self.learner, read, count)
+            self.measured = self._measure(read, count)
+            count = self.measured.windows
         self.machine = machine.settled(compiled=compiled, micro_batch=count)
         self.learner.numerics = self.machine.numerics
+
+    def _measure(self, read: Callable[[int], Batch], count: int) -> Measured:
+        """Try `count` windows, or half as many as often as there is no memory for them (`take_less` says when not)."""
+        while True:
+            try:
+                return short_run(self.learner, read, count)
+            except (RuntimeError, MemoryError) as error:
+                if not is_full(error) or not self._may_take_less(count):
+                    raise
+            say(f"out of memory with {count} windows at once: tries {count // 2}; the batch stays the same")
+            count //= 2
+
+    def _may_take_less(self, windows: int) -> bool:
+        return windows > 1 and self._means.micro_batch is None and self.ranks.ranks == 1
 
     def _state(self, checkpoint: Checkpoint | None, *, told: bool) -> RunState:
         now = {
@@ -177,7 +193,7 @@ class Standing:
         Not with several ranks: the others are waiting in the middle of the step.
         """
         before = min(self.machine.micro_batch, self.windows)
-        if before == 1 or self._means.micro_batch is not None or self.ranks.ranks > 1:
+        if not self._may_take_less(before):
             return False
         fewer = before // 2
         self.machine = replace(self.machine, micro_batch=fewer)

@@ -18,7 +18,7 @@ from webtext.train.checkpoints import sweep_run
 from webtext.train.hooks import AfterSteps
 from webtext.train.loop import Loop, Pace
 from webtext.train.machine import Means, choose_machine
-from webtext.train.memory import check_disk
+from webtext.train.memory import check_disk, free_bytes, fullness_told
 from webtext.train.model import preset_name
 from webtext.train.plan import Plan, announce, plan_of
 from webtext.train.ranks import Ranks, join_ranks
@@ -180,8 +180,10 @@ def train(
             machine = choose_machine(means, settings.config(), windows, ranks)
             if not dry_run:
                 ranks.told(lambda: _make_room(folder, settings, new=begun.new, restart=restart))
-            standing = Standing(folder, settings, data, means, machine, steps=last)
-            plan = plan_of(standing, steps=last)
+            free = free_bytes(ranks.device)
+            with fullness_told(folder, lambda: machine.micro_batch):
+                standing = Standing(folder, settings, data, means, machine, steps=last)
+            plan = plan_of(standing, steps=last, free=free)
             announce(run, standing, plan, steps=last)
         every = eval_every or save_every or recipe.save_every
         stopped = lambda: stop.requested  # noqa: E731

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from webtext.corpus.progress import progress, say
+from webtext.corpus.progress import columns, progress, say
 from webtext.train.log import LOG_NAME, StepLog, read_log
 from webtext.train.plot import write_plot
 from webtext.train.ranks import Ranks
@@ -53,8 +53,9 @@ class Watch:
         self.add(line)
         self._recent.append(line["seconds"])
         step, now = line["step"], time.monotonic()
-        told = step_line(line, self._steps, sum(self._recent) / len(self._recent))
-        self._shown.set(step, told.partition(": ")[2])
+        seconds = sum(self._recent) / len(self._recent)
+        told = step_line(line, self._steps, seconds, width=columns())
+        self._shown.set(step, step_line(line, step, seconds).partition(": ")[2])  # the bar has its own time left
         if self._print_every is not None:
             due = step % self._print_every == 0
         else:
@@ -77,8 +78,12 @@ class Watch:
             self._drawable = False
 
 
-def step_line(line: Mapping[str, Any], steps: int, seconds: float) -> str:
-    """What is said of a step; `seconds` is what one takes of late."""
+def step_line(line: Mapping[str, Any], steps: int, seconds: float, *, width: int | None = None) -> str:
+    """What is said of a step; `seconds` is what one takes of late.
+
+    Where it is longer than `width`, it ends sooner: time left (which the bar has), memory and MFU are left out. All of
+    it is in the log. Why a step was skipped is always said.
+    """
     loss, norm = (f"{line[name]:.4f}" if line[name] == line[name] else "none" for name in ("loss", "grad_norm"))
     parts = [
         f"loss {loss}",
@@ -86,14 +91,18 @@ def step_line(line: Mapping[str, Any], steps: int, seconds: float) -> str:
         f"lr {line['lr']:.1e}",
         f"{line['tokens_per_second']:,.0f} tokens/s",
     ]
+    more = []
     if line.get("mfu") is not None:
-        parts.append(f"MFU {line['mfu']:.1%}")
-    parts.append(f"{line['memory_bytes'] / 1e9:.2f} GB")
+        more.append(f"MFU {line['mfu']:.1%}")
+    more.append(f"{line['memory_bytes'] / 1e9:.2f} GB")
     if line["step"] < steps:
-        parts.append(f"{clock((steps - line['step']) * seconds)} left")
-    if "skipped" in line:
-        parts.append(f"skipped: {line['skipped']}")
-    return f"step {line['step']:,}/{steps:,}: {', '.join(parts)}"
+        more.append(f"{clock((steps - line['step']) * seconds)} left")
+    skipped = [f"skipped: {line['skipped']}"] if "skipped" in line else []
+    while True:
+        told = f"step {line['step']:,}/{steps:,}: {', '.join([*parts, *more, *skipped])}"
+        if width is None or len(told) <= width or not more:
+            return told
+        more.pop()
 
 
 def clock(seconds: float) -> str:
@@ -101,5 +110,5 @@ def clock(seconds: float) -> str:
     whole = int(seconds)
     days, hours, rest = whole // 86_400, whole // 3_600 % 24, f"{whole // 60 % 60:02}:{whole % 60:02}"
     if days:
-        return f"{days} d {hours:02}:{rest}"
+        return f"{days:,} d {hours:02}:{rest}"
     return f"{hours}:{rest}" if hours else f"{whole // 60}:{whole % 60:02}"

@@ -90,6 +90,9 @@ def main() -> None:
         told = str(error)
         say(told if told.startswith("webtext ") else f"webtext: {told}")
         sys.exit(error.exit_code)
+    except MemoryError:
+        say("webtext: out of memory\n  what was done is kept; free some, or raise the limit (ulimit -v, -d)")
+        sys.exit(1)
     except OSError as error:
         if error.filename is not None:  # of files, the commands themselves tell
             raise

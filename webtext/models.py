@@ -11,7 +11,7 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from webtext.corpus.errors import UsageError
+from webtext.corpus.errors import UsageError, WebtextError
 from webtext.corpus.files import os_errors
 from webtext.corpus.interrupts import Stop, stop_signals
 from webtext.corpus.lock import corpus_lock
@@ -180,6 +180,17 @@ class ShardsFolder(Models):
 
     def _ready(self) -> TrainSettings:
         return TrainSettings()
+
+
+def check_there(path: Path) -> None:
+    """Of a command that reads a model: the folder named has to be there, whether a corpus or a model is meant.
+
+    Raises:
+        WebtextError: it is not.
+    """
+    if not path.exists():
+        hint = "name a corpus with a run, or a folder of a GPT-2 (Hugging Face's or OpenAI's)"
+        raise WebtextError("there is no such folder", where=path, hint=hint)
 
 
 def open_models(path: Path) -> Models:

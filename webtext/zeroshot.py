@@ -17,7 +17,7 @@ from webtext.corpus.files import os_errors, read_json, sweep
 from webtext.corpus.interrupts import stop_signals
 from webtext.corpus.lock import corpus_lock
 from webtext.corpus.progress import say
-from webtext.models import open_models
+from webtext.models import check_there, open_models
 from webtext.overlap_file import OVERLAP_NAME, kept_overlap
 from webtext.train.checkpoint import STATE
 from webtext.train.device import Numerics, precision
@@ -74,7 +74,7 @@ def evaluate(
 
     Raises:
         UsageError: no such task, no data, a number out of range.
-        WebtextError, DamagedFile: no such model, a set or result that cannot be read.
+        WebtextError, DamagedFile: no such model, not one set that can be read.
         Interrupted: the user asked to stop; the same call goes on.
     """
     if limit is not None and limit < 1:
@@ -121,6 +121,9 @@ def evaluate(
         for error in missing:
             say(f"not scored: {error}")
         if asked and not results and not samples:
+            damaged = [error for error in missing if not isinstance(error, MissingSet)]
+            if damaged:
+                raise damaged[0]
             hint = "docs/eval.md says how the files are called; --hub fetches most of them"
             raise WebtextError("holds none of the test sets asked for", where=data, hint=hint)
         statement = {
@@ -147,6 +150,7 @@ def evaluate(
 
 
 def _subject(source: Path, run: str, checkpoint: str, corpus: Path | None, out: Path | None) -> Subject:
+    check_there(source)
     if is_model_folder(source):
         found = find_model(source)
         name = source.resolve().name

@@ -14,9 +14,11 @@ from typing import Any
 import pytest
 import torch
 from training import MakeCorpus, lines, losses, quick
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from webtext.corpus.errors import UsageError, WebtextError
 from webtext.train.checkpoints import checkpoint_folders, read_latest
+from webtext.train.model import PRESETS
 from webtext.train.ranks import Ranks
 
 CODE = """
@@ -28,7 +30,7 @@ from training import quick
 torch.set_num_threads(1)
 distributed.init_process_group("gloo")
 for options in json.loads(sys.argv[2]):
-    quick(Path(sys.argv[1]), **options)
+    quick(Path(sys.argv[1]), **{name: Path(value) if name == "init" else value for name, value in options.items()})
 distributed.destroy_process_group()
 """
 
@@ -93,6 +95,35 @@ def test_two_ranks_come_to_what_one_does_and_go_on_with_each_others_runs(
         assert float((ours.weights()[name] - tensor).abs().mean()) < 1e-4, name
     assert (corpus / "runs" / "ddp" / "samples" / "step-000006.txt").exists()
     assert list(checkpoint_folders(corpus / "runs" / "ddp"))[-1] == 6
+
+
+@pytest.mark.slow
+def test_the_largest_model_in_small_goes_on_with_two_ranks_one_and_two_again(
+    make_corpus: MakeCorpus, tmp_path: Path
+) -> None:
+    """1558M's 48 layers and 25 heads, heads of 4 instead of 64: FSDP2 gathers and shards block by block."""
+    corpus, folder = make_corpus(), tmp_path / "model"
+    shape = PRESETS["1558M"]
+    torch.manual_seed(1)
+    small = GPT2Config(vocab_size=332, n_positions=64, n_embd=4 * shape.heads, n_layer=shape.layers, n_head=shape.heads)
+    GPT2LMHeadModel(small).save_pretrained(folder)
+    shutil.copy(corpus / "tokenizer" / "tokenizer.json", folder)
+    options: dict[str, Any] = {"preset": "1558M", "batch_tokens": 256, "learning_rate": 1e-3}
+    shared = {**options, "run": "elastic", "parallel": "fsdp"}
+    quick(corpus, run="whole", steps=6, init=folder, **options)
+    assert "2 ranks (fsdp)" in two_ranks(corpus, {**shared, "steps": 2, "init": str(folder), "decay_steps": 6})
+    quick(corpus, run="elastic", steps=4, **options)
+    said = two_ranks(corpus, {**shared, "steps": 6})
+    assert "ranks 1 -> 2: losses equal an uninterrupted run's within rounding" in said
+    assert losses(corpus, "elastic") == pytest.approx(losses(corpus, "whole"), abs=2e-4)
+    assert losses(corpus, "whole")[-1] < losses(corpus, "whole")[0] - 0.1  # it learns: equal losses say something
+    assert [line["position"] for line in lines(corpus, "elastic") if "loss" in line] == [0, 4, 8, 12, 16, 20]
+    latest, whole = (read_latest(corpus / "runs" / run) for run in ("elastic", "whole"))
+    assert latest is not None and whole is not None
+    assert (latest.state.step, latest.state.software["ranks"]) == (6, 2)
+    assert latest.config == whole.config
+    for name, tensor in whole.weights().items():
+        assert float((latest.weights()[name] - tensor).abs().mean()) < 1e-4, name
 
 
 def test_one_rank_needs_nobody() -> None:

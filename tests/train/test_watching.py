@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -12,6 +13,7 @@ from training import MakeCorpus, lines, quick
 
 from webtext.corpus.errors import UsageError, WebtextError
 from webtext.train import tensorboard as tensorboard_module
+from webtext.train import trainer as trainer_module
 from webtext.train.flops import flops_per_token, listed_peak
 from webtext.train.model import PRESETS
 from webtext.train.plot import MOST_POINTS, loss_plot, smoothed, thinned, ticks
@@ -31,6 +33,19 @@ def test_a_line_a_step_says_how_it_goes() -> None:
         "step 19,073/19,073: loss none, grad norm 0.2500, lr 6.0e-04, 475,000 tokens/s, 61.20 GB, skipped: why"
     )
     assert [clock(seconds) for seconds in (5, 187, 7_387, 439_387)] == ["0:05", "3:07", "2:03:07", "5 d 02:03:07"]
+
+
+def test_on_a_narrow_terminal_a_line_ends_sooner_and_is_still_one_line() -> None:
+    line: dict[str, Any] = {
+        "step": 7, "loss": 3.5, "grad_norm": 0.25, "lr": 6e-4, "tokens_per_second": 475_000.0, "mfu": 0.41,
+        "memory_bytes": 61_200_000_000, "seconds": 1.1,
+    }  # fmt: skip
+    assert step_line(line, 19_073, 1.1, width=120) == step_line(line, 19_073, 1.1)
+    assert step_line(line, 19_073, 1.1, width=100).endswith("475,000 tokens/s, MFU 41.0%, 61.20 GB")
+    assert step_line(line, 19_073, 1.1, width=80) == (
+        "step 7/19,073: loss 3.5000, grad norm 0.2500, lr 6.0e-04, 475,000 tokens/s"
+    )
+    assert step_line({**line, "skipped": "why"}, 19_073, 1.1, width=80).endswith("tokens/s, skipped: why")
 
 
 def test_what_a_token_costs_is_what_others_reckon_too() -> None:
@@ -64,13 +79,22 @@ def test_before_it_begins_it_says_what_it_will_take_and_a_dry_run_ends_there(
     assert not plan.peak_listed
     json.dumps(plan.to_json())
     said = capsys.readouterr().err
-    assert "it fits: some 0.1" in said
+    assert re.search(r"it fits: some 0\.1\d GB of the \d+\.\d GB that are free", said)
+    assert plan.memory_bytes < plan.free_bytes
     assert "3,072 tokens at " in said
     # Tried or not, the run is the same; and the plan of a run that has begun is of what is left.
     quick(corpus, run="tried", steps=2, trial=True)
     quick(corpus, run="untried", steps=2)
     assert lines(corpus, "tried") == lines(corpus, "untried")
     assert quick(corpus, run="tried", steps=6, dry_run=True).plan.steps == 4
+
+
+def test_what_others_hold_is_not_called_free(
+    make_corpus: MakeCorpus, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(trainer_module, "free_bytes", lambda device: 60_000_000)
+    quick(make_corpus(), steps=2, dry_run=True)
+    assert re.search(r"fits only when others give memory back: some 0\.1\d GB of the 0\.1 GB", capsys.readouterr().err)
 
 
 def test_the_curve_is_a_picture_that_shows_training_validation_and_what_was_skipped() -> None:

@@ -9,6 +9,7 @@ import pytest
 from webtext.train.zeroshot import answers, generated, scores
 from webtext.train.zeroshot.batches import shared_beginning
 from webtext.train.zeroshot.cloze import substituted
+from webtext.train.zeroshot.paper import ROWS
 from webtext.train.zeroshot.sentences import sentences
 from webtext.train.zeroshot.stopwords import first_word, is_stop_word, word_is_over
 from webtext.train.zeroshot.windows import Window, rolling, strided
@@ -140,3 +141,16 @@ def test_rouge_and_bleu_are_those_of_their_libraries() -> None:
     near = generated.bleu(["the cat sat on the rug"], ["the cat sat on the mat"])
     assert near.value == pytest.approx(100 * (5 / 6 * 4 / 5 * 3 / 4 * 2 / 3) ** 0.25)
     assert near.error is None
+
+
+def test_the_papers_rouge_averages_are_the_means_of_its_rows() -> None:
+    """Table 4 gives all four: a number typed wrongly would not fit the others."""
+    rows = {(row.score, row.unit): (row.before, row.sizes[-1]) for row in ROWS if row.task == "cnn-dm"}
+    for what in ("tldr", "no_hint", "lede_3", "random_3"):
+        three = [rows[f"{what}_rouge_{part}", unit] for part, unit in (("1", "R-1"), ("2", "R-2"), ("l", "R-L"))]
+        for place, average in enumerate(rows[f"{what}_rouge_average", "R-avg"]):
+            found = [row[place] for row in three]
+            if average is None:
+                assert found == [None] * 3
+            else:
+                assert sum(value or 0.0 for value in found) / 3 == pytest.approx(average, abs=0.006)

@@ -22,6 +22,7 @@ from webtext.train.zeroshot.catalogue import DEFAULT, TASKS, chosen
 from webtext.train.zeroshot.engine import Engine
 from webtext.train.zeroshot.evaluation import Evaluation
 from webtext.train.zeroshot.figure import draw
+from webtext.train.zeroshot.paper import ROWS
 from webtext.train.zeroshot.sources import find_set
 from webtext.zeroshot import evaluate
 
@@ -61,6 +62,7 @@ def test_all_tasks_of_the_paper_are_scored_and_a_second_time_is_read(corpus: Pat
         "tldr_rouge_1", "no_hint_rouge_2", "lede_3_rouge_l", "random_3_rouge_average",
     }  # fmt: skip
     assert set(said["tasks"]["winograd"]["scores"]) == {"accuracy_full", "accuracy_partial"}
+    assert len(table.rows(results)) == sum(":" not in row.task for row in ROWS)  # each score of the paper has its own
     assert not (folder / "work").exists()
     before = {path.name: path.stat().st_mtime_ns for path in (folder / "examples").iterdir()}
     again, _ = evaluate(corpus, data=sets, device="cpu")

@@ -34,6 +34,8 @@ def test_samples_are_compared_with_the_corpus(corpus: Path, tmp_path: Path) -> N
     run = scores["longest_held_out"]
     assert run["url"].startswith("https://example.org/") and len(run["words"].split()) == run["length"] >= 8
     assert "samples: the corpus holds" in table.terminal(results)
+    assert table.terminal(results).startswith("yours: ")  # no head of a table that has no row
+    assert table.markdown(results).startswith("- yours: ")
 
 
 def test_samples_are_what_transformers_draws(corpus: Path, tmp_path: Path) -> None:

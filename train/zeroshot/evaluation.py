@@ -20,6 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from webtext.corpus.errors import WebtextError
 from webtext.corpus.faults import fault_point
 from webtext.corpus.files import identity_of, write_bytes
 from webtext.corpus.interrupts import Stop
@@ -29,7 +30,7 @@ from webtext.train.zeroshot.engine import Engine
 from webtext.train.zeroshot.job import Job, Record
 from webtext.train.zeroshot.jobs import make_job
 from webtext.train.zeroshot.results import Overlaps, Result
-from webtext.train.zeroshot.sources import MissingSet, find_set
+from webtext.train.zeroshot.sources import find_set
 from webtext.train.zeroshot.task import Task
 
 RULES = 1
@@ -52,32 +53,35 @@ class Evaluation:
     without_overlap: bool = False
     stop: Stop | None = None
 
-    def run(self, tasks: Sequence[Task]) -> tuple[list[Result], list[MissingSet]]:
-        """The results of the tasks whose data is there, and the sets that are missing.
+    def run(self, tasks: Sequence[Task]) -> tuple[list[Result], list[WebtextError]]:
+        """The results of the tasks whose data is there and whole; and of each other set what is wrong with it.
 
         Raises:
             Interrupted: the user asked to stop; the parts done are kept.
-            DamagedFile: a test set is not in its layout.
         """
         found: list[tuple[Task, TestSet]] = []
-        missing: list[MissingSet] = []
+        wrong: list[WebtextError] = []
         for task in tasks:
             try:
                 found.append((task, find_set(task, self.data)))
-            except MissingSet as error:
-                missing.append(error)
+            except WebtextError as error:
+                wrong.append(error)
         results = []
         for number, (task, one) in enumerate(found, start=1):
-            results.append(self._task(task, one, f"{task.key} ({number}/{len(found)})"))
-        return results, missing
+            try:
+                job = make_job(task, one, self.engine, limit=self.limit)
+            except WebtextError as error:  # its layout; the other sets may be whole
+                wrong.append(error)
+                continue
+            results.append(self._task(task, one, job, f"{task.key} ({number}/{len(found)})"))
+        return results, wrong
 
     def key(self, task: Task, found: TestSet) -> str:
         """What the records of a task depend on."""
         record = [task.to_json(), found.sha256, found.split, found.kind]
         return identity_of([RULES, record, self.model, self.vocabulary, self.limit])
 
-    def _task(self, task: Task, found: TestSet, label: str) -> Result:
-        job = make_job(task, found, self.engine, limit=self.limit)
+    def _task(self, task: Task, found: TestSet, job: Job, label: str) -> Result:
         records = self.records(task, self.key(task, found), job, label)
         overlapping = self.overlaps.examples.get(found.sha256)
         without, left_out = None, 0

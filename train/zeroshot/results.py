@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from webtext.corpus.errors import DamagedFile
+from webtext.corpus.errors import DamagedFile, WebtextError
 from webtext.corpus.files import read_json, write_json
 from webtext.corpus.testsets.example import TestSet
 from webtext.train.zeroshot.sources import MissingSet
@@ -91,7 +91,7 @@ class Overlaps:
 def write_results(
     path: Path,
     results: Sequence[Result],
-    missing: Sequence[MissingSet],
+    missing: Sequence[WebtextError],
     statement: Mapping[str, Any],
     *,
     more: Mapping[str, Any] | None = None,
@@ -111,7 +111,12 @@ def write_results(
         if isinstance(held, dict) and held.get("model") == statement["model"]:
             before = dict(held.get("tasks") or {})
     tasks = {**before, **{result.task.key: result.to_json() for result in results}, **(more or {})}
-    absent = [{"what": error.message, "how": error.hint} for error in missing]
+    absent = [{"what": _what(error), "how": error.hint or "get it anew"} for error in missing]
     value = {"schema_version": SCHEMA_VERSION, **statement, "tasks": tasks, "missing": absent}
     write_json(path, value)
     return value
+
+
+def _what(error: WebtextError) -> str:
+    """Of a set that is not there, which; of a damaged one, the file too."""
+    return error.message if isinstance(error, MissingSet) or error.where is None else f"{error.where}: {error.message}"

@@ -6,12 +6,15 @@ Turned: the paper has a row a model, here it is a column, so that it fits a term
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from webtext.train.zeroshot.paper import MODELS, ROWS, Row
 
 HEAD = ("", "unit", "yours", "±", *MODELS, "before", "overlap %", "n")
+DROPPED = ("345M", "762M", "overlap %", "before", "±")
+"""What a narrow terminal does without, in this order."""
 DASH = "—"
 
 
@@ -68,28 +71,49 @@ def _number(value: float | None, *, infinite: bool = False) -> str:
     return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.2f}"
 
 
-def terminal(results: Mapping[str, Any]) -> str:
-    """Columns that line up, and what stands below them."""
+def terminal(results: Mapping[str, Any], *, width: int | None = None) -> str:
+    """Columns that line up, and what stands below them.
+
+    Args:
+        width: of the terminal; what has no room there (`DROPPED`) is left out, and said.
+    """
     cells = [list(HEAD), *rows(results)]
-    widths = [max(len(row[place]) for row in cells) for place in range(len(HEAD))]
-    lines = [
+    dropped: list[str] = []
+    while width is not None and len(lined_up(cells)[0]) > width and len(dropped) < len(DROPPED):
+        place = cells[0].index(DROPPED[len(dropped)])
+        dropped.append(cells[0][place])
+        cells = [[*row[:place], *row[place + 1 :]] for row in cells]
+    below = notes(results)
+    if dropped:
+        below.append(f"not shown, for want of room: {', '.join(dropped)} (a wider terminal, --markdown, --json)")
+    if width is not None:
+        below = [textwrap.fill(note, width, subsequent_indent="  ", break_on_hyphens=False) for note in below]
+    shown = [*(line.rstrip() for line in lined_up(cells)), ""] if len(cells) > 1 else []  # samples have no row
+    return "\n".join([*shown, *below])
+
+
+def lined_up(cells: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of equal length, the first two columns from the left, numbers from the right."""
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return [
         "  ".join(
             cell.ljust(width) if place < 2 else cell.rjust(width)
             for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
+        )
         for row in cells
     ]
-    return "\n".join([*lines, "", *notes(results)])
 
 
 def markdown(results: Mapping[str, Any]) -> str:
     """The same as a Markdown table."""
+    cells = rows(results)
     lines = [
         f"| {' | '.join(HEAD)} |",
         f"|---|---|{'---:|' * (len(HEAD) - 2)}",
-        *(f"| {' | '.join(row)} |" for row in rows(results)),
+        *(f"| {' | '.join(row)} |" for row in cells),
+        "",
     ]
-    return "\n".join([*lines, "", *(f"- {note}" for note in notes(results))]) + "\n"
+    return "\n".join([*(lines if cells else []), *(f"- {note}" for note in notes(results))]) + "\n"
 
 
 def notes(results: Mapping[str, Any]) -> list[str]:
@@ -120,7 +144,7 @@ def _samples(task: Mapping[str, Any] | None) -> list[str]:
     shares = [f"{_number(found['value'])} % (± {_number(found['error'])})" for found in (written, real)]
     told = [
         f"samples: the corpus holds {shares[0]} of the 8-grams that the model wrote, {shares[1]} of those of held-out "
-        f"text; {written['count']:,} texts each"
+        f"text; {written['count']:,} text{'s' if written['count'] != 1 else ''} each"
     ]
     for name, label in (("longest_written", "the model"), ("longest_held_out", "held-out text")):
         run = scores[name]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -84,13 +86,17 @@ def evaluate(
             model, tasks=names, data=data, run=run, checkpoint=checkpoint, corpus=corpus, out=out, limit=limit,
             overlap=overlap, without_overlap=without_overlap, hub=hub, redo=redo, device=device,
         )  # fmt: skip
-        if markdown is not None:
-            write_bytes(markdown, table.markdown(results).encode())
-        if figure is not None:
+    if as_json:
+        typer.echo(json.dumps({**results, "table": table.as_json(results)}))
+    else:
+        typer.echo(table.terminal(results, width=shutil.get_terminal_size().columns if sys.stdout.isatty() else None))
+    if markdown is not None:
+        write_bytes(markdown, table.markdown(results).encode())
+    if figure is not None:
+        with needs("eval"):
             from webtext.train.zeroshot.figure import draw
 
             draw(results, figure)
-    typer.echo(json.dumps({**results, "table": table.as_json(results)}) if as_json else table.terminal(results))
     typer.echo(f"results: {folder / 'results.json'}", err=True)
 
 

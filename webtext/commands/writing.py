@@ -14,7 +14,7 @@ from webtext.corpus.errors import UsageError, WebtextError
 from webtext.corpus.files import os_errors
 from webtext.corpus.progress import progress
 from webtext.extras import needs
-from webtext.models import open_models
+from webtext.models import check_there, open_models
 
 if TYPE_CHECKING:
     from webtext.train.generation import Writer
@@ -85,6 +85,7 @@ class Session:
             raise UsageError(f"seed is {seed}; it takes a number from 0")
         if "" in stop:
             raise UsageError("--stop takes a text that is not empty")
+        check_there(model)
         if not is_model_folder(model):
             writer = open_models(model).writer(run=run, checkpoint=checkpoint, device=device)
         else:
