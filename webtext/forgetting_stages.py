@@ -144,7 +144,7 @@ def _remove_stage(path: Path, stage: Stage) -> None:
 
 def sweep_beside(path: Path) -> None:
     """Older shards that hold what is forgotten; what names addresses: reports, what `overlap` found, recipes' lists."""
-    from webtext.recipes import LIST_NAME, forget_listed
+    from webtext.recipes import forget_listed
     from webtext.tokenize.shard_index import OLDER
 
     forgotten = Forgotten.of(path)
@@ -156,5 +156,4 @@ def sweep_beside(path: Path) -> None:
         older.rmdir()
     shutil.rmtree(path / "report", ignore_errors=True)
     (path / OVERLAP_NAME).unlink(missing_ok=True)
-    if (path / LIST_NAME).is_file():
-        forget_listed(path / LIST_NAME, forgotten)
+    forget_listed(path, forgotten)
