@@ -112,9 +112,7 @@ def export_recipe(corpus: Corpus, folder: Path) -> CorpusExport:
     identity = str(fingerprint(manifests))
     forgotten = Forgotten.of(corpus.path)
     tokenize = shaping(corpus.settings.tokenize)
-    described = {
-        "format": "recipe", "identity": identity, "tombstones": forgotten.tombstones.identity,
-    }  # fmt: skip
+    described = {"format": "recipe", "identity": identity, "tombstones": forgotten.tombstones.identity}
     with ExportFolder.opened(folder, described) as target:
         if not target.has(RECIPE_NAME):
             meta = {
