@@ -92,6 +92,10 @@ def test_a_listing_of_which_nothing_is_left_goes(full: Path, tmp_path: Path) -> 
     corpus.forget([], domains=[DOMAIN, "site.example", "reddit.com"], workers=1)
     assert not (corpus.path / "listings").exists()
     assert corpus.links(dump, workers=1).rows_out == 1
+    alone = Corpus(shutil.copytree(full, tmp_path / "alone"))
+    alone.forget([], domains=[DOMAIN, "site.example", "reddit.com"], workers=1)
+    assert alone.status().stages[0].rows_in == 0
+    assert alone.links(dump, workers=1).identity == corpus.status().stages[0].identity
     with pytest.raises(WebtextError, match="has only submissions that are forgotten"):
         gathered(corpus, *GONE)
 
