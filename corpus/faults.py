@@ -41,6 +41,7 @@ POINTS: tuple[str, ...] = (
     "import.read",  # the rows of one piece of a file written as runs, not yet recorded
     "import.merged",  # one range of keys merged and written, not yet recorded
     "forget.noted",  # it is noted that something is forgotten, nothing removed
+    "forget.listings",  # links are made of listings without what is forgotten, the old ones are still there
     "forget.segments",  # segments without the forgotten records written, the ledger still names the old ones
     "forget.ledger",  # the ledger names the new ones, the old ones are still there
     "forget.stage",  # one stage rid of what is forgotten

@@ -121,7 +121,9 @@ def pages(piece: DumpPiece, spaces: Spaces) -> Iterator[Page]:
         if len(held) > LONGEST_PAGE:
             raise DamagedFile(f"has a page of more than {LONGEST_PAGE:,} bytes", where=piece.path)
     if held.startswith(_PAGE):
-        raise DamagedFile("ends within a page: it is cut off", where=piece.path, hint="fetch it again")
+        size = piece.path.stat().st_size
+        what = f"ends within a page: it is cut off at byte {size:,}"
+        raise DamagedFile(what, where=piece.path, hint="fetch it again")
 
 
 def _begun(held: bytes) -> bytes:
@@ -146,12 +148,14 @@ def _blocks(piece: DumpPiece) -> Iterator[tuple[bytes, bool]]:
             data = data or file.read(_READ)
             if not data:
                 if not decompressor.eof and decompressor.needs_input and file.tell() != piece.start:
-                    raise DamagedFile("ends within a bzip2 stream: it is cut off", where=piece.path)
+                    what = f"ends within a bzip2 stream: it is cut off at byte {file.tell():,}"
+                    raise DamagedFile(what, where=piece.path, hint="fetch it again")
                 return
             try:
                 block = decompressor.decompress(data)
             except OSError as error:
-                raise DamagedFile(f"cannot be decompressed ({error})", where=piece.path) from error
+                what = f"cannot be decompressed near byte {file.tell():,} ({error})"
+                raise DamagedFile(what, where=piece.path, hint="fetch it again") from error
             data = decompressor.unused_data if decompressor.eof else b""
             if decompressor.eof:
                 at = file.tell() - len(data)

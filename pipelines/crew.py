@@ -74,7 +74,8 @@ class _Member:
     def __init__(self) -> None:
         # -P: what lies in the working directory must not hide a library.
         command = [sys.executable, "-P", "-m", "webtext.pipelines.worker", str(os.getpid())]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        # A group of its own: a terminal's Ctrl-C would meet it before it has learned to ignore that.
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0)
 
     def work(self, orders: dict[str, str]) -> None:
         """Become the Beam worker that the orders describe."""

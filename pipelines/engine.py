@@ -157,17 +157,25 @@ def _run(pipeline: beam.Pipeline, label: str, sitting: Sitting) -> None:
 _BEAM_THREADS = ("run_worker", "beam_", "read_grpc_client_inputs", "wait_until_finish_read")
 
 
+@dataclass(frozen=True)
+class _QuietHook:
+    """Passes over what ends a thread of Beam's."""
+
+    before: Callable[[threading.ExceptHookArgs], object]
+
+    def __call__(self, args: threading.ExceptHookArgs) -> None:
+        if args.thread is None or not args.thread.name.startswith(_BEAM_THREADS):
+            self.before(args)
+
+
 @contextmanager
 def _quiet_threads() -> Iterator[None]:
-    """Beam's own threads fail beside the pipeline when a worker dies: their tracebacks say nothing to a user."""
+    """Beam's own threads fail beside the pipeline when a worker dies: their tracebacks say nothing to a user.
+
+    They do so a while after a pipeline that failed or was stopped, too: then the hook stays.
+    """
     before = threading.excepthook
-
-    def hook(args: threading.ExceptHookArgs) -> None:
-        if args.thread is None or not args.thread.name.startswith(_BEAM_THREADS):
-            before(args)
-
-    threading.excepthook = hook
-    try:
-        yield
-    finally:
-        threading.excepthook = before
+    if not isinstance(before, _QuietHook):
+        threading.excepthook = _QuietHook(before)
+    yield
+    threading.excepthook = before

@@ -109,7 +109,9 @@ def decide(
     def made() -> int:
         return sum(piece.links.exists() for piece in ranges)
 
-    if made() < len(ranges):
+    if not files:  # every source is forgotten: there is nothing to group
+        _DecideRange(ranges, settings, outcomes)((0, ()))
+    elif made() < len(ranges):
         deciding = guarded(_DecideRange(ranges, settings, outcomes))
 
         def build(pipeline: beam.Pipeline) -> beam.PCollection[None]:

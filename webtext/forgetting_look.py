@@ -65,6 +65,7 @@ def look(
 ) -> ForgetReport:
     """Count what is here."""
     from webtext.crawler.fetch.forgetting import find_forgotten
+    from webtext.crawler.reddit.listing_forget import LISTINGS, forgotten_submissions
 
     forgotten = Forgotten(every)
     rows: dict[str, int] = {}
@@ -80,6 +81,8 @@ def look(
         names = [name for name in imported.files if not name.startswith("documents/")]
         rows["outcomes"] = sum(rows_in(path / name, OUTCOMES, forgotten) for name in names if (path / name).is_file())
     rows["lines of dumps"] = lines_in(path, finished, forgotten)
+    if (path / LISTINGS).is_dir():
+        rows["submissions in listings"] = forgotten_submissions(path, forgotten)
     found = find_forgotten(path / Stage.PAGES, forgotten)
     rows["pages"] = found.links + found.leading
     rows["WARC records"] = found.responses

@@ -33,9 +33,8 @@ def first_stages(corpus: Corpus, settings: Settings, note: Mapping[str, Any], wo
     path, forgotten = corpus.path, Forgotten.of(corpus.path)
     engine = choose_engine(settings.engine, workers, path)
     links = stage_manifest(path, Stage.LINKS)
-    if links is not None:
-        links = _forget_links(corpus, settings, links, forgotten, engine)
-        fault_point("forget.stage")
+    links = _forget_links(corpus, settings, links, forgotten, engine)
+    fault_point("forget.stage")
     _forget_pages(corpus, links, note, forgotten)
     fault_point("forget.stage")
     documents = stage_manifest(path, Stage.DOCUMENTS)
@@ -47,17 +46,29 @@ def first_stages(corpus: Corpus, settings: Settings, note: Mapping[str, Any], wo
             _remove_stage(path, stage)
 
 
-def _forget_links(corpus: Corpus, settings: Settings, before: Manifest, forgotten: Forgotten, engine: Any) -> Manifest:
+def _forget_links(
+    corpus: Corpus, settings: Settings, before: Manifest | None, forgotten: Forgotten, engine: Any
+) -> Manifest | None:
+    from webtext.crawler.reddit.listing_forget import drop_replaced, replaced_listings, replaced_sources
+    from webtext.crawler.reddit.sources import find_sources
     from webtext.pipelines.links import RULES, make_links
     from webtext.pipelines.links_forget import SCRUBBED
 
     path = corpus.path
-    if before.run.get(SCRUBBED) == forgotten.tombstones.identity or not lines_in(
-        path, {Stage.LINKS: before}, forgotten
-    ):
-        return before
-    run = corpus._begin(Stage.LINKS, settings, RULES, before.inputs, {}, redo=True)
-    return make_links(run, [], settings.links, engine=engine, accept_loss=True)
+    replaced = replaced_listings(path, forgotten)
+    if before is not None:
+        others = {old: new for old, new in replaced_sources(replaced).items() if old in before.inputs["sources"]}
+        clean = before.run.get(SCRUBBED) == forgotten.tombstones.identity
+        if others or (not clean and lines_in(path, {Stage.LINKS: before}, forgotten)):
+            kept = set(before.inputs["sources"]) - others.keys()
+            new = {sha256 for sha256 in others.values() if sha256 is not None} - kept
+            read = [source for source in find_sources([*filter(None, replaced.values())]) if source.sha256 in new]
+            inputs = {**before.inputs, "sources": sorted(kept | new)}
+            run = corpus._begin(Stage.LINKS, settings, RULES, inputs, {}, redo=True)
+            before = make_links(run, read, settings.links, engine=engine, accept_loss=True)
+            fault_point("forget.listings")
+    drop_replaced(replaced)
+    return before
 
 
 def _forget_pages(corpus: Corpus, links: Manifest | None, note: Mapping[str, Any], forgotten: Forgotten) -> None:
@@ -133,7 +144,7 @@ def _remove_stage(path: Path, stage: Stage) -> None:
 
 def sweep_beside(path: Path) -> None:
     """Older shards that hold what is forgotten; what names addresses: reports, what `overlap` found, recipes' lists."""
-    from webtext.recipes import LIST_NAME, forget_listed
+    from webtext.recipes import forget_listed
     from webtext.tokenize.shard_index import OLDER
 
     forgotten = Forgotten.of(path)
@@ -145,5 +156,4 @@ def sweep_beside(path: Path) -> None:
         older.rmdir()
     shutil.rmtree(path / "report", ignore_errors=True)
     (path / OVERLAP_NAME).unlink(missing_ok=True)
-    if (path / LIST_NAME).is_file():
-        forget_listed(path / LIST_NAME, forgotten)
+    forget_listed(path, forgotten)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,7 +57,7 @@ class CorpusOverlaps(CorpusInspection):
             raise UsageError("words and frequent are at least 1")
         if not sets:
             raise UsageError("overlap takes at least one test set", hint="webtext overlap CORPUS SET…")
-        found = [set_named(os.fspath(name)) for name in sets]
+        found = [one for name in sets for one in sets_named(os.fspath(name))]
         with self._writing("overlap", {}, Stage.CLEAN, engine=engine) as wanted, needs("dedup"):
             from webtext.pipelines.engines import choose_engine
             from webtext.pipelines.overlap import Overlap, measure_overlap
@@ -104,7 +105,7 @@ def beside_of(settings: DedupSettings) -> Beside:
     from webtext.dedup.article_index import ArticleIndex
 
     articles = ArticleIndex.open(Path(settings.wikipedia_index)) if settings.wikipedia_index else None
-    return Beside(tuple(map(set_named, settings.decontaminate)), articles)
+    return Beside(tuple(one for name in settings.decontaminate for one in sets_named(name)), articles)
 
 
 def located(settings: Mapping[str, object]) -> dict[str, Any]:
@@ -150,26 +151,33 @@ def make_article_index(
         from webtext.pipelines.engine import Engine
         from webtext.pipelines.engines import cores
 
+        new = not target.exists()
         target.mkdir(parents=True, exist_ok=True)
-        with corpus_lock(target, "wikipedia index"):
-            engine = Engine(workers or cores(), target)
-            return make_index(target, [Path(name) for name in sources], words=words, engine=engine, redo=redo)
+        try:
+            with corpus_lock(target, "wikipedia index"):
+                engine = Engine(workers or cores(), target)
+                return make_index(target, [Path(name) for name in sources], words=words, engine=engine, redo=redo)
+        except BaseException:
+            with suppress(OSError):  # what was done of an index stays
+                if new:
+                    target.rmdir()
+            raise
 
 
-def set_named(name: str) -> TestSet:
-    """The test set that a command names: PATH, or KIND=PATH where the file's name does not tell its layout.
+def sets_named(name: str) -> list[TestSet]:
+    """The test sets that a command names: PATH, or KIND=PATH where the file's name does not tell its layout.
 
     Raises:
         WebtextError: nothing there, or no set.
         UsageError: no such kind.
     """
-    from webtext.corpus.testsets.sets import KINDS, read_set
+    from webtext.corpus.testsets.sets import KINDS, read_sets
 
     kind, equals, path = name.partition("=")
     if equals and kind in KINDS and not Path(name).exists():
-        return read_set(Path(path), kind)
+        return read_sets(Path(path), kind)
     if equals and not Path(name).exists() and Path(path).exists():
         raise UsageError(f"there is no kind of test set {kind!r}", hint=f"one of {', '.join(KINDS)}")
     if not name:
         raise WebtextError("a test set has no name")
-    return read_set(Path(name))
+    return read_sets(Path(name))

@@ -59,6 +59,18 @@ is `document` for what became training text. Times in seconds since 1970, UTC.""
 
 LIST_NAME = "recipe/links.parquet"
 REPORT_NAME = "recipe/report.json"
+DIFFERENCES_NAME = "recipe/differences.parquet"
+
+DIFFERENCES = pa.schema(
+    [
+        pa.field("key", pa.uint64(), nullable=False),
+        pa.field("url", pa.string(), nullable=False),
+        pa.field("what", pa.string()),
+    ]
+)
+"""One row a page of the recipe that did not come back as it was, by key: `changed`, or the outcome of its link."""
+CHANGED = "changed"
+_TOLD = 3  # of them
 
 _LIST = pa.schema([pa.field("url", pa.string()), pa.field("score", pa.int64()), pa.field("created_utc", pa.int64())])
 _LEFT_OUT = ("only_subreddits", "block_subreddits", "only_domains", "outcomes")
@@ -82,7 +94,9 @@ class RecipeReport:
         def share(count: int) -> str:
             return f"{count:,} ({count / max(self.pages, 1):.1%})"
 
-        return f"recipe: of {self.pages:,} pages {share(self.came)} came back, {share(self.same)} with the same digest"
+        told = f"recipe: of {self.pages:,} pages {share(self.came)} came back, {share(self.same)} with the same digest"
+        other = f"; {self.came - self.same:,} changed, {self.pages - self.came:,} missing ({DIFFERENCES_NAME})"
+        return told + other * (self.same < self.pages)
 
 
 # -- out ---------------------------------------------------------------------------------------------------------------
@@ -98,9 +112,7 @@ def export_recipe(corpus: Corpus, folder: Path) -> CorpusExport:
     identity = str(fingerprint(manifests))
     forgotten = Forgotten.of(corpus.path)
     tokenize = shaping(corpus.settings.tokenize)
-    described = {
-        "format": "recipe", "identity": identity, "tombstones": forgotten.tombstones.identity,
-    }  # fmt: skip
+    described = {"format": "recipe", "identity": identity, "tombstones": forgotten.tombstones.identity}
     with ExportFolder.opened(folder, described) as target:
         if not target.has(RECIPE_NAME):
             meta = {
@@ -242,12 +254,14 @@ def take_recipe(corpus: Corpus, recipe: Path) -> tuple[Path, ...]:
     return (path,)
 
 
-def forget_listed(path: Path, forgotten: Forgotten) -> None:
-    """Take forgotten addresses out of the list that a corpus has of its recipe."""
-    before = read_parquet(path, _LIST)
-    after = _remembered(before, forgotten)
-    if len(after) < len(before):
-        write_parquet(path, after, _LIST)
+def forget_listed(corpus: Path, forgotten: Forgotten) -> None:
+    """Take forgotten addresses out of what a corpus has of its recipe: the list, and what did not come back."""
+    for name, schema in ((LIST_NAME, _LIST), (DIFFERENCES_NAME, DIFFERENCES)):
+        if (corpus / name).is_file():
+            before = read_parquet(corpus / name, schema)
+            after = _remembered(before, forgotten)
+            if len(after) < len(before):
+                write_parquet(corpus / name, after, schema)
 
 
 def _remembered(listed: pa.Table, forgotten: Forgotten) -> pa.Table:
@@ -257,7 +271,7 @@ def _remembered(listed: pa.Table, forgotten: Forgotten) -> pa.Table:
 
 
 def compare(corpus: Corpus, recipe: Path) -> RecipeReport:
-    """What share of the recipe's pages came back; also written beside the list."""
+    """What share of the recipe's pages came back, and which did not as they were; also written beside the list."""
     table, meta = read_recipe(recipe)
     rows = table.filter(pa.array([value is not None for value in table["payload_sha256"].to_pylist()]))
     with Ledger.reading(corpus.path / Stage.PAGES / LEDGER_NAME) as ledger:
@@ -265,8 +279,21 @@ def compare(corpus: Corpus, recipe: Path) -> RecipeReport:
     keys = np.asarray(rows["key"].to_numpy(), np.uint64)
     places, here = _find(pages, keys)
     now = pages["payload_sha256"].take(pa.array(places, mask=~here)).to_pylist()
-    same = sum(a == b for a, b in zip(now, rows["payload_sha256"].to_pylist(), strict=True))
-    report = RecipeReport(str(meta["fingerprint"]), len(keys), int(np.count_nonzero(here)), same)
+    same = np.asarray([a == b for a, b in zip(now, rows["payload_sha256"].to_pylist(), strict=True)], np.bool_)
+    report = RecipeReport(str(meta["fingerprint"]), len(keys), int(np.count_nonzero(here)), int(np.count_nonzero(same)))
+    _write_differences(corpus, rows.filter(pa.array(~same)), here[~same])
     write_json(corpus.path / REPORT_NAME, report.to_json())
     say(str(report))
     return report
+
+
+def _write_differences(corpus: Corpus, rows: pa.Table, came: Any) -> None:
+    ends = _ends(corpus)
+    places, ended = _find(ends, np.asarray(rows["key"].to_numpy(), np.uint64))
+    outcomes = ends["outcome"].take(pa.array(places, mask=~ended)).to_pylist()
+    what = [CHANGED if is_here else outcome for is_here, outcome in zip(came.tolist(), outcomes, strict=True)]
+    found = pa.table({"key": rows["key"], "url": rows["url"], "what": pa.array(what, pa.string())})
+    found = _remembered(found, Forgotten.of(corpus.path))
+    write_parquet(corpus.path / DIFFERENCES_NAME, found, DIFFERENCES)
+    for row in found.slice(0, _TOLD).to_pylist():
+        say(f"recipe: {row['url']}: {row['what'] or 'is no link here'}")

@@ -37,13 +37,24 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
         DamagedFile: it is not what its ending says, or is cut off.
         WebtextError: it is not there or cannot be read.
     """
-    try:
-        with os_errors(path), path.open("rb") as raw, _inside(raw, path.name.lower()) as stream:
-            yield stream
-    except (EOFError, lzma.LZMAError, gzip.BadGzipFile, zlib.error, pa.ArrowInvalid) as error:
-        raise DamagedFile(f"is damaged or cut off ({error})", where=path, hint="fetch it again") from error
-    except OSError as error:  # bz2 has no error of its own
-        raise DamagedFile(f"cannot be decompressed ({error})", where=path, hint="fetch it again") from error
+    with os_errors(path), path.open("rb") as raw:
+        try:
+            with _inside(raw, path.name.lower()) as stream:
+                yield stream
+        except (EOFError, lzma.LZMAError, gzip.BadGzipFile, zlib.error, pa.ArrowInvalid) as error:
+            what = f"is damaged or cut off{_near(raw)} ({error})"
+            raise DamagedFile(what, where=path, hint="fetch it again") from error
+        except OSError as error:
+            if error.errno is not None:
+                raise
+            # bz2 has no error of its own
+            what = f"cannot be decompressed{_near(raw)} ({error})"
+            raise DamagedFile(what, where=path, hint="fetch it again") from error
+
+
+def _near(raw: IO[bytes]) -> str:
+    """How far a file was read; decompressors read some kB ahead."""
+    return "" if raw.closed else f" near byte {raw.tell():,}"
 
 
 def _inside(raw: IO[bytes], name: str) -> IO[bytes]:

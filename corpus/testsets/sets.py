@@ -1,4 +1,5 @@
-"""`read_set`: a test set from what its publisher gives out, recognised by its files' names; or any text or table.
+"""`read_set`: a test set from what its publisher gives out, recognised by its files' names; or any text or table;
+`read_sets`: all that a folder holds, where those are several.
 
 Fields of each kind: lambada (text), cbt (context, query, answer, choices), wikitext (title, text), ptb and lm1b (text),
 enwik8 (title, text), text8 (text), wsc273 (sentence, pronoun, choices, answer), hellaswag (ctx, label, endings), coqa
@@ -26,6 +27,9 @@ KINDS = (
 
 SPLITS = ("test", "valid", "train")
 """Of several splits in a folder the first that is there is read."""
+
+_SPLITS_OF = {"hellaswag": ("valid", "test", "train")}
+"""Where it is another one: HellaSwag's test file has no labels, so it is scored, and read, by validation."""
 
 NAMES = {
     "lambada": "LAMBADA", "ptb": "PTB", "enwik8": "enwik8", "text8": "text8", "lm1b": "1BW", "wsc273": "WSC273",
@@ -92,6 +96,23 @@ def read_set(path: Path, kind: str | None = None, split: str | None = None) -> T
     read = _reader(kind, files, split, lists)
     running = kind in ("ptb", "text8", "enwik8")
     return TestSet(_name(kind, path, files), split, kind, tuple(files), _sha256(files), running, read)
+
+
+def read_sets(path: Path, kind: str | None = None) -> list[TestSet]:
+    """The test sets in a file or folder: one, but of a folder of the Children's Book Test one of each kind of word, for
+    validation (which the paper scores) and for test, named as each file alone is.
+
+    Raises:
+        As `read_set`.
+    """
+    if path.is_dir():
+        files = _files(path)
+        if (kind or _kind(path, files)) == "cbt":
+            wanted = [file for file in _those_of("cbt", files) if split_of(file) in ("valid", "test")]
+            found = {(one.name, one.split, one.sha256): one for one in (read_set(file, "cbt") for file in wanted)}
+            if found:
+                return list(found.values())
+    return [read_set(path, kind)]
 
 
 def _reader(kind: str, files: list[Path], split: str, lists: list[Path]) -> Callable[[], Iterator[Example]]:
@@ -168,7 +189,7 @@ def _of_split(kind: str, files: list[Path], path: Path, split: str | None) -> tu
         return files, split or "test"
     told = {file: split_of(file) for file in files}
     if path.is_dir():
-        there = [name for name in SPLITS if name in told.values()]
+        there = [name for name in _SPLITS_OF.get(kind, SPLITS) if name in told.values()]
         split = split or (there[0] if there else "")
         if split in there:
             files = [file for file in files if told[file] == split]

@@ -19,13 +19,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from webtext.corpus.errors import UsageError
-from webtext.corpus.files import file_sha256, os_errors, read_json, write_bytes, write_json
+from webtext.corpus.errors import UsageError, WebtextError
+from webtext.corpus.files import os_errors, read_json, write_bytes, write_json
+from webtext.crawler.forgotten import Forgotten
+from webtext.crawler.reddit.listing_forget import listing_file, remembered
 
 SCHEME = "reddit:"
-LISTINGS = "listings"
-"""Below a corpus: what was gathered."""
-
 SORTS = ("new", "top")
 SPANS = ("hour", "day", "week", "month", "year", "all")
 
@@ -145,10 +144,16 @@ class Gathering:
                 os.fsync(file.fileno())
 
     def keep(self, corpus: Path) -> Path:
-        """The finished lines at their place in the corpus: CORPUS/listings/NAME-SHA256.ndjson."""
-        sha256 = file_sha256(self.lines)
-        path = corpus / LISTINGS / f"{self.listing.name}-{sha256[:16]}.ndjson"
-        with os_errors(path):
-            if not path.exists():
-                write_bytes(path, self.lines.read_bytes())  # the state stays until the stage is made
+        """The finished lines at their place in the corpus, without what is forgotten.
+
+        Raises:
+            WebtextError: nothing is left of them.
+        """
+        with os_errors(self.lines):
+            lines = remembered(self.lines.read_bytes(), Forgotten.of(corpus))
+        if not lines:
+            raise WebtextError("has only submissions that are forgotten", where=self.listing)
+        path = listing_file(corpus, self.listing.name, lines)
+        if not path.exists():
+            write_bytes(path, lines)  # the state stays until the stage is made
         return path

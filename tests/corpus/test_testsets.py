@@ -114,6 +114,13 @@ def test_hellaswag_in_both_layouts(tmp_path: Path) -> None:
     assert (json_row.id, json_row.text) == ("24", "A man sits. he d")
 
 
+def test_of_a_folder_of_hellaswag_validation_is_read_since_the_test_file_has_no_labels(tmp_path: Path) -> None:
+    row = {"ind": 24, "ctx": "A man sits. he", "label": 3, "endings": ["a", "b", "c", "d"]}
+    for name, told in (("val", row), ("test", {**row, "label": ""}), ("train", row)):
+        made(tmp_path / f"hellaswag_{name}.jsonl", json.dumps(told))
+    assert (read_set(tmp_path).split, len(examples(tmp_path))) == ("valid", 1)
+
+
 def test_coqa_and_natural_questions_keep_every_field(tmp_path: Path) -> None:
     story = {"id": "s1", "story": "Once upon a time.", "questions": [{"input_text": "When?", "turn_id": 1}]}
     (coqa,) = examples(made(tmp_path / "coqa-dev-v1.0.json", json.dumps({"version": "1", "data": [story]})))

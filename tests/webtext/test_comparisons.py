@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import json
+import lzma
 import shutil
 import signal
 from pathlib import Path
@@ -19,7 +22,7 @@ from webtext.corpus.files import read_parquet
 from webtext.corpus.schemas import DOCUMENTS
 from webtext.dedup.alphanumeric import words_reference
 from webtext.overlap_text import overlap_text
-from webtext.overlaps import make_article_index, set_named
+from webtext.overlaps import make_article_index, sets_named
 
 
 @pytest.fixture
@@ -98,11 +101,42 @@ def test_what_is_wrong_is_said_before_anything_is_done(corpus: Path, tmp_path: P
     with pytest.raises(UsageError, match="clean or documents"):
         opened.overlap(tmp_path / "mine.txt", stage="pages")
     assert load_settings(corpus / "webtext.toml").dedup.decontaminate == ()
-    assert set_named(f"ptb={tmp_path / 'mine.txt'}").kind == "ptb"
+    assert [one.kind for one in sets_named(f"ptb={tmp_path / 'mine.txt'}")] == ["ptb"]
 
 
 def _plain(value: object) -> object:
     return [str(one) for one in value] if isinstance(value, list) else str(value)
+
+
+@pytest.mark.parametrize("name", ["missing.xml.bz2", "cut.xml.bz2"])
+def test_an_index_that_cannot_be_begun_leaves_nothing(tmp_path: Path, name: str) -> None:
+    (tmp_path / "cut.xml.bz2").write_bytes(bz2.compress(b"<mediawiki>" * 9)[:-9])
+    with pytest.raises(WebtextError, match=f"{name}: "):
+        make_article_index(tmp_path / "index", tmp_path / name, workers=1)
+    assert not (tmp_path / "index").exists()
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(WebtextError, match=f"{name}: "):
+        make_article_index(tmp_path / "mine", tmp_path / name, workers=1)
+    assert not list((tmp_path / "mine").iterdir())  # a folder that was there stays
+
+
+def test_a_dump_is_the_same_index_however_it_is_packed(tmp_path: Path) -> None:
+    pages = "".join(
+        f"<page><title>A {number}</title><ns>0</ns><revision><text>{words(number, 60)}</text></revision></page>\n"
+        for number in range(7)
+    )
+    dump = f"<mediawiki><siteinfo></siteinfo>{pages}</mediawiki>".encode()
+    packed = {".xml": bytes, ".xml.bz2": bz2.compress, ".xml.gz": gzip.compress, ".xml.xz": lzma.compress}
+    found = []
+    for ending, pack in packed.items():
+        path = tmp_path / f"dump{ending}"
+        path.write_bytes(pack(dump))
+        index, _ = make_article_index(tmp_path / f"index{ending}", path, workers=1)
+        assert index.articles == 7
+        files = list(index.folder.rglob("*.arrow"))
+        found.append({str(path.relative_to(index.folder)): path.read_bytes() for path in files})
+    assert len(found[0]) == 2
+    assert all(one == found[0] for one in found)
 
 
 @pytest.mark.kill

@@ -263,6 +263,8 @@ def test_pages_that_changed_or_are_gone_are_counted(walk: Walk, recipe: Path, tm
     corpus = Corpus(shutil.copytree(walk.after["crawl"], tmp_path / "corpus"))
     report = compare(corpus, tmp_path / "changed.parquet")
     assert (report.pages, report.came, report.same) == (51, 51, 50)
+    told = pq.read_table(corpus.path / "recipe/differences.parquet").to_pylist()
+    assert told == [{"key": table["key"][first].as_py(), "url": table["url"][first].as_py(), "what": "changed"}]
 
 
 def test_the_list_of_a_recipe_obeys_tombstones(recipe: Path, tmp_path: Path) -> None:
@@ -273,7 +275,7 @@ def test_the_list_of_a_recipe_obeys_tombstones(recipe: Path, tmp_path: Path) -> 
     before = pq.read_table(path)["url"].to_pylist()
     assert gone in before
     write_tombstones(corpus.path, tombstones_of([gone], []))
-    forget_listed(path, Forgotten.of(corpus.path))
+    forget_listed(corpus.path, Forgotten.of(corpus.path))
     assert pq.read_table(path)["url"].to_pylist() == [url for url in before if url != gone]
     data = path.read_bytes()
     take_recipe(corpus, recipe)  # does not bring it back

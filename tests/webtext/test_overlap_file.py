@@ -101,6 +101,28 @@ def test_eval_tells_what_overlap_found_until_clean_changes(
         evaluate(corpus, tasks=["lambada"], data=sets, without_overlap=True, device="cpu")
 
 
+def test_eval_finds_both_kinds_of_the_childrens_book_test_where_its_folder_was_named(
+    corpus: Path, tmp_path: Path
+) -> None:
+    text = max(read_parquet(corpus / "clean/part-00000.parquet", DOCUMENTS)["text"].to_pylist(), key=len)
+    known, folder = " ".join(text.split()[5:45]), tmp_path / "CBTest/data"
+    folder.mkdir(parents=True)
+    for name, first in (("CN_valid_2000ex", known), ("CN_test_2500ex", known), ("CN_train", known),
+                        ("NE_valid_2000ex", words(4, 40)), ("P_valid_2000ex", words(5, 40))):  # fmt: skip
+        sentences = [f"1 {first}\n", *(f"{number} {words(number, 9)}\n" for number in range(2, 21))]
+        lines = "".join([*sentences, "21 XXXXX .\tdog\t\tcat|dog\n"])
+        (folder / f"cbtest_{name}.txt").write_text(lines)
+    Corpus(corpus).overlap(tmp_path / "CBTest", workers=1)
+    told = json.loads((corpus / OVERLAP_NAME).read_text())["sets"]
+    assert [(one["name"], one["split"]) for one in told] == [
+        ("CBT-CN", "test"), ("CBT-CN", "valid"), ("CBT-NE", "valid"), ("CBT-P", "valid"),
+    ]  # fmt: skip
+    read = Overlaps.read(corpus / OVERLAP_NAME)
+    shares = [read.share(find_set(TASKS[task], tmp_path)) for task in ("cbt-cn", "cbt-ne")]
+    assert shares[0] is not None and 5 < shares[0] < 30
+    assert shares[1] == 0.0
+
+
 def test_forgetting_goes_on_beside_comparisons_and_takes_what_overlap_told(tmp_path: Path) -> None:
     (tmp_path / "quiz.txt").write_text(words(5, 40))
     addresses = [f"https://site.example/{number}" for number in range(3)]
