@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import json
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 from children import children
 from crawling import QUICK, WildServer, crawl, fate_of, moved, outcomes_of, pages_of, says
@@ -252,7 +254,8 @@ def test_no_host_sees_two_requests_closer_than_its_delay_through_kills_and_resta
                     25,
                 ):  # before it has an answer; the first six ask for robots.txt
                     for child in children():
-                        child.kill()
+                        with contextlib.suppress(psutil.NoSuchProcess):
+                            child.kill()
             return super().get(key, default)
 
     server.answers = Noting()
@@ -267,7 +270,7 @@ def test_no_host_sees_two_requests_closer_than_its_delay_through_kills_and_resta
             urls.append((host, f"/{page}", answer))
             server.add(host, f"/t{page}", PAGE)
     server.add("h0.test", "/robots.txt", says(f"User-agent: *\nCrawl-delay: {SLOW}\n".encode()))
-    settings = replace(QUICK, delay=DELAY, timeout=10.0)
+    settings = replace(QUICK, delay=DELAY)
     with server.running():
         links = [server.add(*entry) for entry in urls]
         kills = 0

@@ -265,7 +265,7 @@ def test_a_second_writer_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch)
     other = context.Process(target=hold, args=(path, held, release))
     other.start()
     try:
-        assert held.wait(30)
+        assert held.wait(120)
         monkeypatch.setattr(ledger_file, "WRITER_SECONDS", 0.1)
         with pytest.raises(CorpusLocked, match="another crawl process"), Ledger.writing(path):
             pass
@@ -281,7 +281,7 @@ def test_a_writer_waits_for_an_orphan_to_end(path: Path) -> None:
     held, release = context.Event(), context.Event()
     other = context.Process(target=hold, args=(path, held, release))
     other.start()
-    assert held.wait(30)
+    assert held.wait(120)
     other.kill()
     with Ledger.writing(path) as ledger:
         assert ledger.counts() == (0, {})
