@@ -24,8 +24,10 @@ from warcio.archiveiterator import ArchiveIterator
 
 from webtext.api import robots
 from webtext.cli import app
-from webtext.corpus.errors import UsageError, WebtextError
+from webtext.corpus.errors import DamagedFile, UsageError, WebtextError
+from webtext.corpus.files import write_json
 from webtext.corpus.settings import CrawlSettings
+from webtext.crawler.fetch import site_process
 from webtext.crawler.fetch.components import scrapy_settings
 from webtext.crawler.fetch.evidence import read_evidence
 from webtext.crawler.fetch.plan import Plan
@@ -204,6 +206,22 @@ def test_robots_says_what_we_would_do_and_asks_for_nothing_else(asked: tuple[Wil
     assert found.user_agent == "webtext/0.1 (me@example.org)"
     assert sorted(server.requests) == ["a.test/robots.txt"]
     assert "we would not ask for it: robots" in str(found)
+
+
+def test_robots_tells_what_its_process_meets(
+    asked: tuple[WildServer, dict[str, str]], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    server, table = asked
+
+    def beside_damage(path: Path, value: object) -> None:
+        (path.parent / "ledger.sqlite").write_bytes(b"PK\x03\x04" * 300)
+        write_json(path, value)
+
+    monkeypatch.setattr(site_process, "write_json", beside_damage)
+    with pytest.raises(DamagedFile, match=r"ledger\.sqlite"):
+        robots("http://a.test/", contact="me@example.org", _little_web=table)
+    assert not server.requests
+    assert capfd.readouterr().err == ""
 
 
 def test_robots_goes_through_the_guard(asked: tuple[WildServer, dict[str, str]]) -> None:

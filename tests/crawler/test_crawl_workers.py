@@ -141,6 +141,24 @@ def test_a_process_that_never_gets_further_ends_the_command_and_says_what_to_do(
     assert_equal(tmp_path, crawl(tmp_path, URLS, replay=[warc], workers=2), whole)
 
 
+def test_processes_that_cannot_all_be_started_are_ended(
+    tmp_path: Path, warc: Path, whole: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, started = child._Worker._start, itertools.count(1)
+
+    def no_third(worker: child._Worker) -> None:
+        if next(started) == 3:
+            raise WebtextError("no memory for one more process")
+        start(worker)
+
+    monkeypatch.setattr(child._Worker, "_start", no_third)
+    with pytest.raises(WebtextError, match="no memory"):
+        crawl(tmp_path, URLS, replay=[warc], workers=3)
+    assert not children()
+    monkeypatch.undo()
+    assert_equal(tmp_path, crawl(tmp_path, URLS, replay=[warc], workers=3), whole)
+
+
 @pytest.mark.parametrize(("point", "workers"), [("merge.divided:1", 2), ("merge.moved:2", 1), ("merge.folded:1", 3)])
 def test_broken_off_while_ledgers_are_divided_or_joined_loses_nothing(
     tmp_path: Path, warc: Path, whole: Manifest, monkeypatch: pytest.MonkeyPatch, point: str, workers: int

@@ -22,6 +22,7 @@ from small_web import SmallWeb, article_texts, make_small_web, page
 
 from webtext.api import Corpus
 from webtext.corpus.config import shaping
+from webtext.corpus.errors import WebtextError
 from webtext.corpus.files import read_parquet
 from webtext.corpus.manifests import Manifest
 from webtext.corpus.outcomes import Stage
@@ -134,6 +135,18 @@ def _counting(function: Callable[..., None], sizes: list[int]) -> Callable[..., 
         function(engine, parts, *more)
 
     return counting
+
+
+def test_work_that_cannot_be_opened_is_left_to_the_stage(crawled: Crawled, capfd: pytest.CaptureFixture[str]) -> None:
+    tried = threading.Event()
+
+    def full() -> Path:
+        tried.set()
+        raise WebtextError("no space left on the device")
+
+    with extracting_early(full, crawled.corpus / "pages", crawled.lists, [], ExtractSettings(), 1):
+        assert tried.wait(60)
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.slow
