@@ -30,7 +30,7 @@ from webtext.corpus.settings import ArchivesSettings, CrawlSettings
 from webtext.corpus.stages import StageRun, stage_manifest
 from webtext.crawler.fetch.archives.passing import describe
 from webtext.crawler.fetch.crawl import make_pages, pages_inputs, pages_rules
-from webtext.crawler.fetch.ledger import Ledger
+from webtext.crawler.fetch.ledger import Ledger, Link
 from webtext.crawler.reddit.urls import host_of, normalise, registered_domain, url_key
 
 
@@ -83,6 +83,11 @@ def crawl(
     return make_pages(
         run, corpus, [links], chosen, replay=replay, stop=stop or Stop(raising=False), archives=archives, **more
     )
+
+
+def claim(ledger: Ledger, count: int) -> list[Link]:
+    """Take up to so many of the links that wait."""
+    return ledger.claim_keys([key for key, _ in list(ledger.waiting())[:count]])
 
 
 def outcomes_of(corpus: Path) -> dict[str, tuple[str, str]]:

@@ -130,7 +130,7 @@ def test_killed_at_random_moments(walk: Walk, tmp_path: Path) -> None:
 @pytest.mark.kill
 @pytest.mark.parametrize("point", [point for point in POINTS if point.startswith(("train.", "files."))])
 @pytest.mark.parametrize("turn", [1, 2, 4])
-def test_killed_while_training(walk: Walk, at: At, point: str, turn: int, trained: dict[str, object]) -> None:
+def test_killed_while_training(at: At, point: str, turn: int, trained: dict[str, object]) -> None:
     corpus = at("train")
     flags = (*TRAIN, "--save-every", 2)
     killed = webtext("train", corpus, *flags, fault=f"{point}:{turn}", expect=None)

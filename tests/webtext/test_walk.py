@@ -145,7 +145,7 @@ def _later_month(walk: Walk) -> list[dict[str, object]]:
     ]
 
 
-def test_a_second_command_is_refused_with_the_pid_of_the_first(walk: Walk, at: At) -> None:
+def test_a_second_command_is_refused_with_the_pid_of_the_first(at: At) -> None:
     corpus = at("extract")
     first = subprocess.Popen(command("extract", corpus), env=environment(), stderr=subprocess.DEVNULL)
     try:
