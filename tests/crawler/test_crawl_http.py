@@ -83,10 +83,9 @@ class Crawled:
 @pytest.fixture(scope="module")
 def crawled(tmp_path_factory: pytest.TempPathFactory) -> object:
     server = WildServer()
-    with server.running():
-        with socket.socket() as closed:
-            closed.bind(("127.0.0.1", 0))
-            closed_port = closed.getsockname()[1]
+    with server.running(), socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # and does not listen: connections are refused, and nobody else takes the port
+        closed_port = closed.getsockname()[1]
         packed = says(gzip.compress(PAGE), {"Content-Encoding": "gzip"})
         cut_gzip = says(gzip.compress(PAGE)[:-8], {"Content-Encoding": "gzip"})
         bomb = says(gzip.compress(b"\0" * 5_000_000), {"Content-Encoding": "gzip"})
