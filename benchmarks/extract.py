@@ -169,7 +169,7 @@ def make_corpus(folder: Path, pages: Sequence[GoldPage], copies: int) -> Path:
     with Ledger.writing(folder / "pages/ledger.sqlite") as ledger:
         segments = Segments(folder / "pages", ledger.segments(), {"software": "benchmark"})
         ledger.add_links(read_parquet(links, LINKS))
-        ledger.claim(len(rows))
+        ledger.claim_keys([key for key, _ in list(ledger.waiting())])
         ended = []
         for row in rows:
             stored = StoredResponse(row["url"], 200, headers, bodies[(row["key"] - 1) % len(bodies)], BEGIN)

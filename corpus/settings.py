@@ -104,7 +104,9 @@ class CrawlSettings:
     max_redirects: int = setting(10, "how many redirects are followed", low=0, high=30)
     concurrency: int = setting(64, "requests under way at once", shapes=False, low=1, high=4_096)
     delay: float = setting(1.0, "seconds between two requests to one host", shapes=False, low=0, high=3_600)
-    retries: int = setting(1, "further tries after a network failure or a 5xx answer", shapes=False, low=0, high=10)
+    retries: int = setting(
+        1, "further tries after a network failure, a 5xx answer or 429", shapes=False, low=0, high=10
+    )
     min_free: int = setting(2_000_000_000, "bytes of disk that stay free; below, a crawl waits", shapes=False, low=0)
     disk_patience: float = setting(3_600.0, "seconds that it waits for room before it stops", shapes=False, low=0)
 

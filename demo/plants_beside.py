@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from webtext.corpus.outcomes import Outcome, Stage
+from webtext.dedup.alphanumeric import words_reference
 from webtext.demo.articles import Article
 from webtext.demo.finished import DOCUMENT, Finished
 from webtext.demo.pages import DemoWeb
@@ -46,10 +47,9 @@ def _copies(web: DemoWeb, quoted: str) -> None:
 def _test_text(web: DemoWeb, named: str) -> None:
     asked, page = _medium(web), web.article()
     passage = max(asked.paragraphs, key=len)
-    # As many words of an ordinary page as are not yet a test set's text.
-    few = web.articles[named].paragraphs[3].split()[: _ROW - 1]
     web.beside.quiz["leaked"] = passage
-    web.beside.quiz["unseen"] = " ".join([*min(asked.paragraphs, key=len).split()[:_PASSAGE], "so:", *few, "and on."])
+    begins = " ".join(min(asked.paragraphs, key=len).split()[:_PASSAGE])
+    web.beside.quiz["unseen"] = f"{begins} thus: {few(web.articles[named].paragraphs[3])} etcetera."
     middle = len(page.paragraphs) // 2
     leak = Article(page.title, (*page.paragraphs[:middle], f"Question 7. {passage}", *page.paragraphs[middle:]))
     web.plant(
@@ -63,6 +63,11 @@ def _test_text(web: DemoWeb, named: str) -> None:
         all_of(ends_as(DOCUMENT, named), counted(Stage.CLEAN, Outcome.CONTAMINATED, 1)),
         named,
     )
+
+
+def few(paragraph: str) -> str:
+    """As many words of an ordinary page as are not yet a test set's text; `T[1].conj()` has three."""
+    return " ".join(words_reference(paragraph)[: _ROW - 1])
 
 
 def _mirrors(finished: Finished) -> str:

@@ -17,7 +17,8 @@ from webtext.demo.pages import DemoWeb
 
 _WORDS = 30
 """Of a passage: 23 8-grams."""
-_PASSAGE = re.compile(rf"(?:[A-Za-z]+[ ,;]+){{{_WORDS - 1}}}[A-Za-z]+")
+# Whole words: half of `word2vec` is none of the corpus.
+_PASSAGE = re.compile(rf"(?<![^\W_])(?:[A-Za-z]+[ ,;]+){{{_WORDS - 1}}}[A-Za-z]+(?![^\W_])")
 _ENOUGH = 100
 """Steps after which a model can tell a sentence from its words in any order."""
 
@@ -69,8 +70,14 @@ def _evaluate(finished: Finished) -> Results:
 def _passages(finished: Finished) -> Iterator[list[str]]:
     """Words in a row, one passage a document."""
     for _, text in sorted(finished.texts.items()):
-        if found := _PASSAGE.search(text):
-            yield re.findall(r"[A-Za-z]+", found[0])
+        if found := passage(text):
+            yield found
+
+
+def passage(text: str) -> list[str]:
+    """The first words in a row that make a passage; none where the text has no such."""
+    found = _PASSAGE.search(text)
+    return re.findall(r"[A-Za-z]+", found[0]) if found else []
 
 
 def _shuffled(number: int, words: list[str]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from webtext.corpus.settings import ArchivesSettings, CrawlSettings
 from webtext.corpus.stages import StageRun, stage_manifest
 from webtext.crawler.fetch.archives.passing import describe
 from webtext.crawler.fetch.crawl import make_pages, pages_inputs, pages_rules
-from webtext.crawler.fetch.ledger import Ledger
+from webtext.crawler.fetch.ledger import Ledger, Link
 from webtext.crawler.reddit.urls import host_of, normalise, registered_domain, url_key
 
 
@@ -83,6 +83,11 @@ def crawl(
     return make_pages(
         run, corpus, [links], chosen, replay=replay, stop=stop or Stop(raising=False), archives=archives, **more
     )
+
+
+def claim(ledger: Ledger, count: int) -> list[Link]:
+    """Take up to so many of the links that wait."""
+    return ledger.claim_keys([key for key, _ in list(ledger.waiting())[:count]])
 
 
 def outcomes_of(corpus: Path) -> dict[str, tuple[str, str]]:
@@ -156,7 +161,7 @@ class WildServer:
     answers: dict[tuple[str, str], Answer] = field(default_factory=dict)
     under_way: Counter[str] = field(default_factory=Counter)
     most: Counter[str] = field(default_factory=Counter)
-    """The most requests of a host that were answered at once."""
+    """The most requests of a host that waited for an answer at once."""
     over: threading.Event = field(default_factory=threading.Event)
     port: int = 0
     hosts_of: dict[str, Callable[[socket.socket, str, bytes], None]] = field(default_factory=dict)
@@ -196,14 +201,14 @@ class WildServer:
                             wild._requests[f"{name}{path}"] += 1
                             wild.under_way[name] += 1
                             wild.most[name] = max(wild.most[name], wild.under_way[name])
+                        connection = _Waited(self.request, wild, name)
                         try:
                             if name in wild.hosts_of:
-                                wild.hosts_of[name](self.request, path, head)
+                                wild.hosts_of[name](connection, path, head)  # type: ignore[arg-type]
                             else:
-                                answer(self.request, wild)
+                                answer(connection, wild)  # type: ignore[arg-type]
                         finally:
-                            with wild._counting:
-                                wild.under_way[name] -= 1
+                            connection.answered()
 
         class Server(socketserver.ThreadingTCPServer):
             daemon_threads = True
@@ -224,6 +229,30 @@ class WildServer:
             finally:
                 self.over.set()
                 server.shutdown()
+
+
+class _Waited:
+    """The connection of a request that waits for its answer until the answer begins to be sent: after that its client
+    may ask again before this thread gets to count it."""
+
+    def __init__(self, connection: socket.socket, wild: WildServer, name: str) -> None:
+        self._connection = connection
+        self._wild = wild
+        self._name = name
+        self._waits = True
+
+    def answered(self) -> None:
+        if self._waits:
+            self._waits = False
+            with self._wild._counting:
+                self._wild.under_way[self._name] -= 1
+
+    def sendall(self, data: bytes) -> None:
+        self.answered()
+        self._connection.sendall(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
 
 
 def read_head(connection: socket.socket) -> bytes:
@@ -295,6 +324,10 @@ def chunked(*parts: bytes) -> Answer:
 
 
 QUICK = replace(
-    CrawlSettings(), contact="me@example.org", delay=0.0, timeout=1.0, retries=1, max_bytes=200_000, max_decoded=200_000
-)
-"""Settings for a server on this machine."""
+    CrawlSettings(),
+    contact="me@example.org", delay=0.0, timeout=60.0, retries=1, max_bytes=200_000, max_decoded=200_000,
+)  # fmt: skip
+"""Settings for a server on this machine. Whatever answers has a minute for it: a busy machine changes no outcome. Links
+to what never answers are crawled first, with IMPATIENT."""
+
+IMPATIENT = replace(QUICK, timeout=3.0)

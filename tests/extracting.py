@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from crawling import claim
 
 from webtext.corpus.config import shaping
 from webtext.corpus.files import identity_of, read_parquet, write_parquet
@@ -76,7 +77,7 @@ class Corpus:
         with Ledger.writing(self.ledger) as ledger:
             segments = Segments(self.ledger.parent, ledger.segments(), {"software": "test"})
             ledger.add_links(read_parquet(self.links, LINKS))
-            ledger.claim(1_000_000)
+            claim(ledger, 1_000_000)
             ended = [self._end(segments, page) for page in pages]
             ledger.commit(ended, segments.sync())
             segments.close()

@@ -30,10 +30,19 @@ class Touch:
             raise OSError(28, "No space left on device", "part 7")
         if element == 7 and self.how == "missing":
             (self.folder / "only" / "there").read_bytes()
+        if self.how == "both":
+            self._meet()
         if element == 7 and (self.how == "kill" or (self.how == "kill once" and self._first())):
             os.kill(os.getpid(), signal.SIGKILL)
         (self.folder / str(element)).write_text(str(os.getpid()))
         return "not wanted"
+
+    def _meet(self) -> None:
+        """Wait until another process has an element, too: a quick one alone could meet them all."""
+        (self.folder / f"{os.getpid()}.here").touch()
+        limit = time.monotonic() + 60
+        while len(list(self.folder.glob("*.here"))) < 2 and time.monotonic() < limit:
+            time.sleep(0.05)
 
     def _first(self) -> bool:
         try:

@@ -188,6 +188,3 @@ def serve(wild: WildServer, *, crawls: CommonCrawlServer | None = None, machine:
         wild.hosts_of[DATA] = crawls.data
     if machine is not None:
         wild.hosts_of[MACHINE] = lambda connection, target, head: machine.answer(connection, target)
-
-
-HostAnswer = Callable[[socket.socket, str, bytes], None]

@@ -116,7 +116,15 @@ def judge_text(corpus: Path, web: Path) -> list[str]:
 def main() -> None:
     """Walk and judge."""
     web = Path(sys.argv[1]) / "web"
-    folder = Path(sys.argv[2]) if len(sys.argv) > 2 else Path(tempfile.mkdtemp(prefix="recorded-web-")) / "corpus"
+    if len(sys.argv) > 2:
+        walk(web, Path(sys.argv[2]))
+        return
+    with tempfile.TemporaryDirectory(prefix="recorded-web-") as folder:
+        walk(web, Path(folder) / "corpus")
+
+
+def walk(web: Path, folder: Path) -> None:
+    """Make the corpus, judge it."""
     corpus = str(folder)
     build = run("build", corpus, str(web / "RS_2025-01.zst"), "--replay", str(web / "web.warc.gz"), "--workers", "2")
     run("status", corpus)

@@ -85,7 +85,8 @@ if ! "$venv/bin/python" -c 'import torch' 2>/dev/null; then
 		install "torch==$torch"
 	# The CPU build from where pip looks already; else from PyTorch's index beside pip's, unless an index was configured.
 	elif ! try "torch==$torch+cpu"; then
-		if "$venv/bin/python" -m pip config list | grep -qE 'index-url|no-index' ||
+		# Read to its end: pip complains of a pipe that closes before.
+		if [ -n "$("$venv/bin/python" -m pip config list | grep -E 'index-url|no-index')" ] ||
 			! try --extra-index-url "$cpu_index" "torch==$torch+cpu"; then
 			say "no CPU build of PyTorch is to be had; the one with CUDA takes 5 GB more"
 			[ "$(free "$venv")" -ge 8 ] || fail "$(free "$venv") GB free in $(pwd), which is not enough for it"

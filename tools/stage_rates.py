@@ -46,7 +46,7 @@ def measure(name: str, folders: tuple[Path, ...], unit: str, work: Callable[[], 
 
 def main() -> None:
     """Make a web, walk it, print a table."""
-    pages, hosts = (int(value) for value in (*sys.argv[1:], "4000", "400")[:2])
+    pages, hosts = map(int, (*sys.argv[1:], *("4000", "400")[len(sys.argv) - 1 :]))
     web = LittleWeb(hosts=hosts, pages=pages, fastest=0.02, slowest=0.2, silent=0.0)
     dump = Dump()
     for number, url in enumerate(web.urls()):

@@ -6,7 +6,6 @@ the user's next call does the same. In neither case is anything lost: the ledger
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import sys
@@ -17,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from webtext.corpus import errors
 from webtext.corpus.errors import Interrupted, WebtextError
 from webtext.corpus.files import write_json
 from webtext.corpus.interrupts import Stop
+from webtext.corpus.telling import error_told, how_it_ended, told_by
 from webtext.crawler.fetch.plan import Plan
 from webtext.crawler.fetch.process import STOPPED
 from webtext.crawler.fetch.view import CrawlView
@@ -51,8 +50,10 @@ def run_processes(jobs: Sequence[Job], corpus: Path, *, total: int, begun: int, 
         WebtextError: what a process met, as itself; or that one ended in a way it should not. The others are stopped.
     """
     with CrawlView(corpus, total, begun, len(jobs)) as view:
-        workers = [_Worker(number, job, view, alone=len(jobs) == 1) for number, job in enumerate(jobs)]
+        workers: list[_Worker] = []
         try:
+            for number, job in enumerate(jobs):
+                workers.append(_Worker(number, job, view, alone=len(jobs) == 1))
             _watch(workers, view, stop)
         except BaseException:
             for worker in workers:
@@ -102,7 +103,7 @@ class _Worker:
             start_new_session=True,
         )
         assert self._process.stdout is not None
-        self._told: list[dict[str, Any]] = []
+        self._told: list[WebtextError] = []
         self._done = 0
         self._reader = threading.Thread(target=self._listen, args=(self._process.stdout,), name="crawl", daemon=True)
         self._reader.start()
@@ -118,14 +119,14 @@ class _Worker:
             return False
         self._reader.join()
         if self._told:
-            raise _error_of(self._told[-1])
+            raise self._told[-1]
         if code == 0 or (code == STOPPED and stopping):
             return True
         if code == STOPPED:
             raise Interrupted("the crawl process was asked to stop", hint=_GOES_ON)
         if stopping and code in (-signal.SIGTERM, -signal.SIGKILL):
             return True  # it was slow to stop, or had not yet begun to listen
-        how = f"was killed by signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"ended with code {code}"
+        how = how_it_ended(code)
         self._failures = self._failures + 1 if self._done <= self._done_before else 1
         self._done_before = self._done
         if self._alone:
@@ -157,20 +158,12 @@ class _Worker:
 
     def _listen(self, stream: IO[bytes]) -> None:
         with stream:
-            for line in stream:
-                if not line.endswith(b"\n"):
-                    return  # killed in the middle of it
-                self._hear(json.loads(line))
+            for message in told_by(stream):
+                self._hear(message)
 
     def _hear(self, message: dict[str, Any]) -> None:
-        if "error" in message:
-            self._told.append(message["error"])
+        if failure := error_told(message):
+            self._told.append(failure)
         else:
             self._done = message["figures"]["done"]
             self._view.update(self._number, message)
-
-
-def _error_of(value: dict[str, Any]) -> WebtextError:
-    kind = getattr(errors, value["kind"], WebtextError)
-    found: WebtextError = kind(value["message"], where=value["where"], hint=value["hint"])
-    return found

@@ -164,17 +164,6 @@ class Ledger(LedgerJoin):
                 zip(keys, urls, table["domain"].to_pylist(), strict=True),
             )
 
-    def claim(self, count: int) -> list[Link]:
-        """Take up to `count` pending links."""
-        rows = self._db.execute(
-            "UPDATE links SET state = 1 WHERE key IN (SELECT key FROM links WHERE state = 0 AND wanted = 1 LIMIT ?) "
-            "RETURNING key, url",
-            (count,),
-        ).fetchall()
-        if rows:
-            fault_point("crawl.claimed")
-        return [Link(unsigned_key(key), url) for key, url in rows]
-
     def waiting(self) -> Iterator[tuple[int, str]]:
         """Key (as it is stored: signed) and address of each pending link, in one pass."""
         yield from self._db.execute("SELECT key, url FROM links WHERE state = 0 AND wanted = 1")

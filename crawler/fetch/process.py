@@ -8,7 +8,6 @@ and SIGTERM with everything finished committed, and does not outlive its parent.
 from __future__ import annotations
 
 import gc
-import json
 import logging
 import os
 import signal
@@ -21,9 +20,10 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from webtext.corpus.errors import Interrupted, WebtextError
+from webtext.corpus.errors import WebtextError
 from webtext.corpus.files import read_json
 from webtext.corpus.processes import end_with_parent
+from webtext.corpus.telling import tell, tell_error
 from webtext.crawler.fetch.contact import user_agent_of
 from webtext.crawler.fetch.figures import CrawlFigures, HostFigure, Rates, eta
 from webtext.crawler.fetch.ledger import PAGE, Ledger
@@ -207,19 +207,6 @@ def end_when_closed(crawler: Any, code: Callable[[], int]) -> None:
 
     # Scrapy holds receivers weakly otherwise.
     crawler.signals.connect(closed, signals.spider_closed, weak=False)
-
-
-def tell(value: dict[str, Any]) -> None:
-    """A line for the parent."""
-    sys.stdout.write(json.dumps(value) + "\n")
-    sys.stdout.flush()
-
-
-def tell_error(error: WebtextError) -> int:
-    """Tell the parent what it is to raise; the exit code."""
-    name = "Interrupted" if isinstance(error, Interrupted) else type(error).__name__
-    tell({"error": {"kind": name, "message": error.message, "where": error.where, "hint": error.hint}})
-    return 1
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The rules of one robots.txt, read as RFC 9309 has them, and which of them decides about an address. Pure functions.
 
-Not for fetching (`webtext.crawler.fetch.robots`). Protego, Scrapy's reader, differs from the RFC where it matters here:
+Not for fetching (that is `site_files`). Protego, Scrapy's reader, differs from the RFC where it matters here:
 its groups apply by parts of our name ("User-agent: web" would bind webtext), "/index.html" also allows "/", a
 Crawl-delay line ends a group (section 2.2.4: other records must not interfere), and it does not say which line decided.
 The tests hold both against each other where they should agree.

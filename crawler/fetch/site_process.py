@@ -1,14 +1,14 @@
 """Asking one site for its own files, in a process like that of a crawl: `python -m webtext.crawler.fetch.site_process`.
 
 The same guard, resolver, delays and limits as those of a crawl, for it is the crawl's spider that asks; it follows no
-link. Its last line on standard output is a JSON object: the files by path, or an error.
+link. It tells (`webtext.corpus.telling`) the files by path, or an error.
 """
 
 from __future__ import annotations
 
 import base64
 import dataclasses
-import json
+import io
 import os
 import subprocess
 import sys
@@ -20,6 +20,7 @@ from typing import Any
 from webtext.corpus.errors import WebtextError
 from webtext.corpus.files import read_json, write_json
 from webtext.corpus.settings import CrawlSettings
+from webtext.corpus.telling import error_told, how_it_ended, tell, tell_error, told_by
 from webtext.crawler.fetch.contact import check_contact
 from webtext.crawler.fetch.plan import Plan
 from webtext.crawler.fetch.site_store import SiteFile
@@ -38,7 +39,7 @@ def ask_site(
 
     Raises:
         UsageError: nobody is named who can be reached (`check_contact`).
-        WebtextError: the process failed.
+        WebtextError: what the process met, as itself; or that it failed.
     """
     check_contact(settings)
     with tempfile.TemporaryDirectory(prefix="webtext-robots-") as folder:
@@ -53,14 +54,26 @@ def ask_site(
             stdout=subprocess.PIPE,
             check=False,
         )
+    told = list(told_by(io.BytesIO(done.stdout)))
+    if told and (failure := error_told(told[-1])):
+        raise failure
     if done.returncode:
-        raise WebtextError(f"the process that asks ended with code {done.returncode}", where="webtext robots")
-    told: dict[str, dict[str, Any]] = json.loads(done.stdout)
-    return {name: SiteFile(**{**value, "body": base64.b64decode(value["body"])}) for name, value in told.items()}
+        raise WebtextError(f"the process that asks {how_it_ended(done.returncode)}", where="webtext robots")
+    files: dict[str, dict[str, Any]] = told[-1]["files"]
+    return {name: SiteFile(**{**value, "body": base64.b64decode(value["body"])}) for name, value in files.items()}
 
 
-def main(arguments: list[str]) -> None:
-    """Ask as the file says."""
+def main(arguments: list[str]) -> int:
+    """Ask as the file says; 0, or 1 with an error."""
+    try:
+        tell({"files": _ask(read_json(Path(arguments[0])))})
+    except WebtextError as error:
+        return tell_error(error)
+    return 0
+
+
+def _ask(value: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The files by path, as plain JSON values."""
     from scrapy.crawler import AsyncCrawlerProcess
 
     from webtext.corpus.processes import end_with_parent
@@ -73,7 +86,6 @@ def main(arguments: list[str]) -> None:
     from webtext.crawler.fetch.spider import LinkSpider
     from webtext.crawler.fetch.warc import Segments
 
-    value = read_json(Path(arguments[0]))
     plan = Plan.from_json(value["plan"])
     end_with_parent(plan.parent)
     seal_sockets(plan.allow_loopback)
@@ -93,14 +105,13 @@ def main(arguments: list[str]) -> None:
         process = AsyncCrawlerProcess(scrapy_settings(plan))
         process.crawl(AskingSpider, plan=plan, ledger=ledger, recorder=recorder, report=lambda: None, store=store)
         process.start(install_signal_handlers=False)
-    told = {
+    return {
         name: {**dataclasses.asdict(file), "body": base64.b64encode(file.body).decode("ascii")}
         for name, file in found.items()
     }
-    sys.stdout.write(json.dumps(told) + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
-    os._exit(0)  # look-ups may still hang
+    code = main(sys.argv[1:])
+    sys.stderr.flush()
+    os._exit(code)  # look-ups may still hang

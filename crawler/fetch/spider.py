@@ -123,11 +123,6 @@ class LinkSpider(scrapy.Spider):  # type: ignore[misc]
         self.dispatcher = Dispatcher(self.gate, recorder, self.follow, concurrency=concurrency, report=report)
         self._turns = None if self._replayed else HostTurns(self._delays, rest=self.dispatcher.rest, shared=turns)
 
-    @property
-    def settings_of_crawl(self) -> CrawlSettings:
-        """[crawl], for the components."""
-        return self.plan.settings
-
     async def start(self) -> AsyncIterator[Any]:
         """Scrapy's entry: runs the whole crawl and yields no request."""
         try:

@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from webtext.corpus import errors
 from webtext.corpus.errors import WebtextError
 from webtext.corpus.processes import end_with_parent
 from webtext.corpus.progress import progress, say
+from webtext.corpus.telling import error_told, how_it_ended, tell, tell_error, told_by
 from webtext.crawler.reddit.listing import Endpoints, Gathering, Listing, check_credentials
 
 _GOES_ON = "what was gathered is kept; the same command goes on where it was"
@@ -59,11 +59,11 @@ def _run(todo: Sequence[Gathering], folder: Path, corpus: Path, endpoints: Endpo
     rows = {str(gathering.listing): int(gathering.state()["rows"]) for gathering in todo}
     try:
         with progress(corpus, "reddit", None, "submissions", begun=sum(rows.values())) as shown:
-            for line in process.stdout:
-                told = json.loads(line)
-                if "error" in told:
-                    failure = _error_of(told["error"])
-                elif "waiting" in told:
+            for told in told_by(process.stdout):
+                failure = error_told(told)
+                if failure is not None:
+                    break  # its last line
+                if "waiting" in told:
                     say(f"reddit: waiting for {told['waiting']} s, as the API asks")
                 else:
                     rows[told["listing"]] = told["rows"]
@@ -76,13 +76,7 @@ def _run(todo: Sequence[Gathering], folder: Path, corpus: Path, endpoints: Endpo
     if failure is not None:
         raise failure
     if process.returncode:
-        raise WebtextError(f"the process that gathers listings ended with {process.returncode}", hint=_GOES_ON)
-
-
-def _error_of(value: Mapping[str, Any]) -> WebtextError:
-    kind = getattr(errors, value["kind"], WebtextError)
-    found: WebtextError = kind(value["message"], where=value["where"], hint=value["hint"])
-    return found
+        raise WebtextError(f"the process that gathers listings {how_it_ended(process.returncode)}", hint=_GOES_ON)
 
 
 def main(plan: Mapping[str, Any]) -> int:
@@ -94,7 +88,7 @@ def main(plan: Mapping[str, Any]) -> int:
     end_with_parent(plan["parent"])
     gatherings = [Gathering(Listing(path, query), Path(plan["folder"])) for path, query in plan["listings"]]
     process = AsyncCrawlerProcess(_settings(), install_root_handler=False)
-    process.crawl(ListingSpider, gatherings=gatherings, endpoints=Endpoints(*plan["endpoints"]), report=_tell)
+    process.crawl(ListingSpider, gatherings=gatherings, endpoints=Endpoints(*plan["endpoints"]), report=tell)
     (crawler,) = process.crawlers
     process.start()
     failure = crawler.spider.failure
@@ -102,9 +96,7 @@ def main(plan: Mapping[str, Any]) -> int:
         return 0
     if not isinstance(failure, WebtextError):
         raise failure
-    error = {"kind": type(failure).__name__, "message": failure.message, "where": failure.where, "hint": failure.hint}
-    _tell({"error": error})
-    return 1
+    return tell_error(failure)
 
 
 def _settings() -> dict[str, Any]:
@@ -124,11 +116,6 @@ def _settings() -> dict[str, Any]:
         "DOWNLOAD_TIMEOUT": 30,
         "DOWNLOAD_MAXSIZE": 64 << 20,
     }
-
-
-def _tell(value: Mapping[str, Any]) -> None:
-    sys.stdout.write(json.dumps(value) + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -67,14 +67,16 @@ def _run(
     while not any(sealed.glob("*.parquet")):
         if over.wait(_LOOK_SECONDS):
             return
-    work = opened()
-    config = work / "early" / "config.json"
-    values = asdict(settings)
-    write_json(config, {
-        "work": str(work.absolute()), "pages": str(pages.absolute()), "sealed": str(sealed.absolute()),
-        "links": [str(path.absolute()) for path in links], "settings": values, "workers": workers,
-        "parent": os.getpid(),
-    })  # fmt: skip
+    try:
+        work = opened()
+        config = work / "early" / "config.json"
+        write_json(config, {
+            "work": str(work.absolute()), "pages": str(pages.absolute()), "sealed": str(sealed.absolute()),
+            "links": [str(path.absolute()) for path in links], "settings": asdict(settings), "workers": workers,
+            "parent": os.getpid(),
+        })  # fmt: skip
+    except WebtextError:
+        return  # the stage meets the same and tells it
     processes = [
         subprocess.Popen(
             [sys.executable, "-P", "-m", "webtext.crawler.text.early_process", str(config), str(number)],

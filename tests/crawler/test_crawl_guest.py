@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import json
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 from children import children
 from crawling import QUICK, WildServer, crawl, fate_of, moved, outcomes_of, pages_of, says
@@ -22,8 +24,10 @@ from warcio.archiveiterator import ArchiveIterator
 
 from webtext.api import robots
 from webtext.cli import app
-from webtext.corpus.errors import UsageError, WebtextError
+from webtext.corpus.errors import DamagedFile, UsageError, WebtextError
+from webtext.corpus.files import write_json
 from webtext.corpus.settings import CrawlSettings
+from webtext.crawler.fetch import site_process
 from webtext.crawler.fetch.components import scrapy_settings
 from webtext.crawler.fetch.evidence import read_evidence
 from webtext.crawler.fetch.plan import Plan
@@ -204,6 +208,22 @@ def test_robots_says_what_we_would_do_and_asks_for_nothing_else(asked: tuple[Wil
     assert "we would not ask for it: robots" in str(found)
 
 
+def test_robots_tells_what_its_process_meets(
+    asked: tuple[WildServer, dict[str, str]], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    server, table = asked
+
+    def beside_damage(path: Path, value: object) -> None:
+        (path.parent / "ledger.sqlite").write_bytes(b"PK\x03\x04" * 300)
+        write_json(path, value)
+
+    monkeypatch.setattr(site_process, "write_json", beside_damage)
+    with pytest.raises(DamagedFile, match=r"ledger\.sqlite"):
+        robots("http://a.test/", contact="me@example.org", _little_web=table)
+    assert not server.requests
+    assert capfd.readouterr().err == ""
+
+
 def test_robots_goes_through_the_guard(asked: tuple[WildServer, dict[str, str]]) -> None:
     server, table = asked
     for url in ("http://corp.test/", "http://127.0.0.1/", "http://[::ffff:127.0.0.1]/", "localhost"):
@@ -252,7 +272,8 @@ def test_no_host_sees_two_requests_closer_than_its_delay_through_kills_and_resta
                     25,
                 ):  # before it has an answer; the first six ask for robots.txt
                     for child in children():
-                        child.kill()
+                        with contextlib.suppress(psutil.NoSuchProcess):
+                            child.kill()
             return super().get(key, default)
 
     server.answers = Noting()
@@ -267,7 +288,7 @@ def test_no_host_sees_two_requests_closer_than_its_delay_through_kills_and_resta
             urls.append((host, f"/{page}", answer))
             server.add(host, f"/t{page}", PAGE)
     server.add("h0.test", "/robots.txt", says(f"User-agent: *\nCrawl-delay: {SLOW}\n".encode()))
-    settings = replace(QUICK, delay=DELAY, timeout=10.0)
+    settings = replace(QUICK, delay=DELAY)
     with server.running():
         links = [server.add(*entry) for entry in urls]
         kills = 0

@@ -6,13 +6,14 @@ import gzip
 import socket
 import ssl
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import brotli
 import pytest
 from crawling import (
+    IMPATIENT,
     QUICK,
     Answer,
     WildServer,
@@ -82,10 +83,9 @@ class Crawled:
 @pytest.fixture(scope="module")
 def crawled(tmp_path_factory: pytest.TempPathFactory) -> object:
     server = WildServer()
-    with server.running():
-        with socket.socket() as closed:
-            closed.bind(("127.0.0.1", 0))
-            closed_port = closed.getsockname()[1]
+    with server.running(), socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # and does not listen: connections are refused, and nobody else takes the port
+        closed_port = closed.getsockname()[1]
         packed = says(gzip.compress(PAGE), {"Content-Encoding": "gzip"})
         cut_gzip = says(gzip.compress(PAGE)[:-8], {"Content-Encoding": "gzip"})
         bomb = says(gzip.compress(b"\0" * 5_000_000), {"Content-Encoding": "gzip"})
@@ -155,6 +155,8 @@ def crawled(tmp_path_factory: pytest.TempPathFactory) -> object:
         server.add("127.0.0.1", "/secret", PAGE)
         corpus = tmp_path_factory.mktemp("crawled")
         hosts = {**server.hosts(), "refused.test": "127.0.0.1", "corp.test": "10.0.0.8"}
+        slow = [urls[name] for name in ("silent", "half", "robots silent")]
+        crawl(corpus, slow, settings=IMPATIENT, allow_loopback=hosts)
         crawl(corpus, list(urls.values()), settings=QUICK, allow_loopback=hosts)
         yield Crawled(corpus, server, urls)
 
@@ -256,12 +258,12 @@ def test_a_host_is_asked_for_one_thing_at_a_time(tmp_path: Path) -> None:
     server, both = WildServer(), threading.Barrier(2)
 
     def together(connection: socket.socket, wild: WildServer) -> None:
-        both.wait(30)  # only answers when another host is being asked, too
+        both.wait(60)  # only answers when another host is being asked, too
         says(PAGE)(connection, wild)
 
     with server.running():
         urls = [server.add(f"host{number % 2}.test", f"/{number}", together) for number in range(20)]
-        crawl(tmp_path, urls, settings=replace(QUICK, timeout=30.0), allow_loopback=server.hosts())
+        crawl(tmp_path, urls, settings=QUICK, allow_loopback=server.hosts())
     assert server.most == {"host0.test": 1, "host1.test": 1}
     assert len(pages_of(tmp_path)) == 20
 

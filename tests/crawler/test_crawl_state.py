@@ -186,7 +186,7 @@ def test_a_ledger_moves_to_another_disk_and_a_lost_one_is_told(tmp_path: Path) -
         state.settle(pages, None)
 
 
-def test_two_corpora_share_a_state_folder(tmp_path: Path, warc: Path, whole: Manifest) -> None:
+def test_two_corpora_share_a_state_folder(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     for name in ("a", "b"):
         pages = tmp_path / name / "corpus" / "pages"

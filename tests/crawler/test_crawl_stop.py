@@ -79,8 +79,7 @@ def test_the_crawl_process_dies_with_its_parent(tmp_path: Path) -> None:
         (child,) = parent.children()
         parent.kill()
         parent.wait()
-        psutil.wait_procs([child], timeout=10)
-        assert not child.is_running()
+        assert psutil.wait_procs([child], timeout=60)[1] == []
         # and leaves nothing that the next call could stumble over
         server.add("slow.test", "/", b"<p>quick")
         assert crawl(tmp_path, [url], settings=QUICK, allow_loopback=server.hosts()).rows_out == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import signal
@@ -103,17 +104,19 @@ def test_three_processes_come_to_what_one_comes_to(tmp_path: Path, warc: Path, w
 def test_a_process_that_is_killed_is_started_again(
     tmp_path: Path, warc: Path, whole: Manifest, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    def kill_once(worker: Any, message: dict[str, Any]) -> None:
-        first = psutil.Process(worker._process.pid)
-        if not killed:
-            killed.append(first.pid)
-            first.kill()
+    """The first that starts, with its twentieth record."""
+    start, started = child._Worker._start, itertools.count(1)
 
-    killed: list[int] = []
+    def first_dies(worker: child._Worker) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            if next(started) == 1:
+                patch.setenv("WEBTEXT_FAULT", "crawl.appended:20")
+            start(worker)
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(child._Worker, "_hear", _then(child._Worker._hear, kill_once))
+        patch.setattr(child._Worker, "_start", first_dies)
         found = crawl(tmp_path, URLS, replay=[warc], workers=2)
-    assert len(killed) == 1
+    assert next(started) == 4  # two at first, and one again
     assert_equal(tmp_path, found, whole)
     assert "was killed by signal 9 (SIGKILL); it is started again" in capfd.readouterr().err
 
@@ -136,6 +139,24 @@ def test_a_process_that_never_gets_further_ends_the_command_and_says_what_to_do(
     assert not children()
     monkeypatch.delenv("WEBTEXT_FAULT")
     assert_equal(tmp_path, crawl(tmp_path, URLS, replay=[warc], workers=2), whole)
+
+
+def test_processes_that_cannot_all_be_started_are_ended(
+    tmp_path: Path, warc: Path, whole: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, started = child._Worker._start, itertools.count(1)
+
+    def no_third(worker: child._Worker) -> None:
+        if next(started) == 3:
+            raise WebtextError("no memory for one more process")
+        start(worker)
+
+    monkeypatch.setattr(child._Worker, "_start", no_third)
+    with pytest.raises(WebtextError, match="no memory"):
+        crawl(tmp_path, URLS, replay=[warc], workers=3)
+    assert not children()
+    monkeypatch.undo()
+    assert_equal(tmp_path, crawl(tmp_path, URLS, replay=[warc], workers=3), whole)
 
 
 @pytest.mark.parametrize(("point", "workers"), [("merge.divided:1", 2), ("merge.moved:2", 1), ("merge.folded:1", 3)])
@@ -194,9 +215,8 @@ def test_all_processes_end_with_their_parent(tmp_path: Path, how: signal.Signals
         processes = parent.children()
         assert len(processes) == 2
         parent.send_signal(how)
-        parent.wait(30)
-        _, alive = psutil.wait_procs(processes, timeout=10)
-        assert not alive
+        parent.wait(120)
+        assert psutil.wait_procs(processes, timeout=60)[1] == []
         for number in range(8):
             server.add(f"host{number}.test", "/", b"<p>quick")
         assert crawl(tmp_path, urls, settings=QUICK, workers=2, allow_loopback=server.hosts()).rows_out == 8

@@ -64,7 +64,7 @@ KILLERS = {
     ),
     "100,000 attributes on a tag": (
         ATTRIBUTES,
-        Rejection(Outcome.EXTRACT_TIMEOUT, "more than 0.5 s of processor time"),
+        Rejection(Outcome.EXTRACT_TIMEOUT, "more than 1.5 s of processor time"),
     ),
     "nesting 100,000 deep": (
         html_page(b"<html><body>" + b"<div>" * 100_000 + b"deep" + b"</div>" * 100_000),
@@ -85,7 +85,7 @@ KILLERS = {
 def test_every_known_killer_ends_as_an_outcome_and_the_pages_beside_it_are_untouched() -> None:
     expected = examine(GOOD, RULES)
     assert isinstance(expected, Extracted)
-    with IsolatedExtractor(RULES, cpu_seconds=0.5) as extractor:
+    with IsolatedExtractor(RULES, cpu_seconds=1.5) as extractor:
         for name, (page, ending) in KILLERS.items():
             assert extractor.examine(page) == ending, name
             assert extractor.examine(GOOD) == expected, name
@@ -326,7 +326,7 @@ def test_the_child_ends_with_a_parent_that_is_killed(state: str) -> None:
     parent.wait()
     parent.stdout.close()
     parent.stdin.close()
-    assert psutil.wait_procs([child], timeout=10)[1] == []
+    assert psutil.wait_procs([child], timeout=60)[1] == []
 
 
 def test_messages_are_read_as_they_were_written() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from crawling import claim
 
 from webtext.corpus.errors import DamagedFile, WebtextError
 from webtext.crawler.fetch.ledger import PAGE, Ended, Ledger, Placed
@@ -29,9 +30,9 @@ def ledger(tmp_path: Path) -> Path:
                       "domain": ["x.example"] * 3})  # fmt: skip
     with Ledger.writing(path) as opened:
         opened.add_links(table)
-        opened.claim(2)
+        claim(opened, 2)
         opened.recover()
-        while claimed := opened.claim(10):
+        while claimed := claim(opened, 10):
             ended = {
                 HIGH: Ended(HIGH, PAGE, "", 99, (hop("https://a.example/", 301, 0), hop("https://z.example/", 200, 5))),
                 7: Ended(7, "robots", "disallowed by robots.txt"),

@@ -139,7 +139,7 @@ def test_a_file_over_http_is_copied_once_under_its_name(web: Web, tmp_path: Path
     assert web.ranges == [None, None, None]  # looked at, read, looked at
 
 
-def test_a_broken_connection_is_gone_on_with(web: Web, tmp_path: Path) -> None:
+def test_a_broken_connection_is_gone_on_with(web: Web) -> None:
     waits: list[float] = []
     web.breaks = [0, 1_000_000, 500_000]
     remote = http_remote(web.url, pause=waits.append)

@@ -56,14 +56,14 @@ def server() -> Iterator[WebServer]:
 
 
 def get(server: WebServer, host: str, target: str = "/") -> http.client.HTTPResponse:
-    connection = http.client.HTTPConnection(LOOPBACK, server.port, timeout=10)
+    connection = http.client.HTTPConnection(LOOPBACK, server.port, timeout=60)
     connection.request("GET", target, headers={"Host": host})
     return connection.getresponse()
 
 
 def connect(server: WebServer, target: str) -> socket.socket:
     """A connection on which one manner was asked for."""
-    connection = socket.create_connection((LOOPBACK, server.port), timeout=10)
+    connection = socket.create_connection((LOOPBACK, server.port), timeout=60)
     connection.sendall(f"GET {target} HTTP/1.1\r\nHost: m.example\r\n\r\n".encode())
     return connection
 
@@ -84,7 +84,7 @@ def test_status_and_headers_are_as_the_web_says(server: WebServer) -> None:
 
 
 def test_a_connection_is_kept_and_each_request_is_counted(server: WebServer) -> None:
-    connection = http.client.HTTPConnection(LOOPBACK, server.port, timeout=10)
+    connection = http.client.HTTPConnection(LOOPBACK, server.port, timeout=60)
     bodies = []
     for _ in range(3):
         connection.request("GET", "/n", headers={"Host": "count.example"})
@@ -171,7 +171,7 @@ def test_names_lead_where_the_web_says(server: WebServer) -> None:
     assert table["inside.example"] == "10.0.0.8"
     host, _, port = table["refused.example"].partition(":")
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection((host, int(port)), timeout=10)
+        socket.create_connection((host, int(port)), timeout=60)
 
 
 def test_a_fault_of_the_web_itself_is_not_hidden() -> None:
@@ -190,7 +190,7 @@ def test_it_stops_with_answers_under_way_and_says_nothing(caplog: pytest.LogCapt
     for connection in open_ones:
         connection.close()
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection((LOOPBACK, stopped.port), timeout=10)
+        socket.create_connection((LOOPBACK, stopped.port), timeout=60)
     assert caplog.messages == []
 
 

@@ -209,9 +209,7 @@ def test_a_set_that_is_no_test_set_rings_the_alarm(tmp_path: Path, sets: Sequenc
         clean(tmp_path, store_documents(tmp_path, rows), sets, accept_loss=False)
 
 
-def test_a_set_without_enough_words_in_a_row_is_refused(
-    tmp_path: Path, sets: Sequence[TestSet], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_set_without_enough_words_in_a_row_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "short.txt").write_text("one two\nthree four\n")
     paths = store_documents(tmp_path, planted()[:2])
     with pytest.raises(WebtextError, match="short test: has no text of 13 words in a row"):

@@ -83,7 +83,7 @@ def test_a_killed_worker_ends_the_pipeline_with_a_message(tmp_path: Path) -> Non
     before = left_over()
     with pytest.raises(WebtextError, match="'touch' ended without a word"):
         Engine(2).each("touch", Touch(tmp_path, "kill"), list(range(40)))
-    for _ in range(100):
+    for _ in range(600):
         if left_over() == before:
             break
         time.sleep(0.1)

@@ -39,7 +39,7 @@ def test_a_timeout_is_written_down_at_once_and_kept_by_the_next_run(
     attributes = b" ".join(b"a%d=1" % number for number in range(100_000))
     endless = Page(2_000, b"<html><body><p " + attributes + b">x</p></body></html>")
     corpus.add(Page(1, article(1)), endless, Page(3_000, article(3)))
-    settings = ExtractSettings(cpu_seconds=0.5)
+    settings = ExtractSettings(cpu_seconds=1.5)
     original = parts.write_json
 
     def stopped(path: Path, value: object) -> None:

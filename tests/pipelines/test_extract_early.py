@@ -7,11 +7,13 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial, partialmethod
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pyarrow.parquet as pq
 import pytest
 from children import children
@@ -20,6 +22,7 @@ from small_web import SmallWeb, article_texts, make_small_web, page
 
 from webtext.api import Corpus
 from webtext.corpus.config import shaping
+from webtext.corpus.errors import WebtextError
 from webtext.corpus.files import read_parquet
 from webtext.corpus.manifests import Manifest
 from webtext.corpus.outcomes import Stage
@@ -134,6 +137,18 @@ def _counting(function: Callable[..., None], sizes: list[int]) -> Callable[..., 
     return counting
 
 
+def test_work_that_cannot_be_opened_is_left_to_the_stage(crawled: Crawled, capfd: pytest.CaptureFixture[str]) -> None:
+    tried = threading.Event()
+
+    def full() -> Path:
+        tried.set()
+        raise WebtextError("no space left on the device")
+
+    with extracting_early(full, crawled.corpus / "pages", crawled.lists, [], ExtractSettings(), 1):
+        assert tried.wait(60)
+    assert capfd.readouterr().err == ""
+
+
 @pytest.mark.slow
 def test_a_link_that_changed_in_between_is_extracted_as_it_is_now(crawled: Crawled, tmp_path: Path) -> None:
     """Next month's dump raises a link's karma: what was made ahead of it holds the old one, and is not used."""
@@ -165,7 +180,8 @@ def test_killed_while_it_extracts_ahead_leaves_whole_parts_only(crawled: Crawled
         if not made_ahead(corpus):
             return False
         for child in children(recursive=True):
-            child.kill()
+            with suppress(psutil.NoSuchProcess):  # it ends with its parent, which was killed before it
+                child.kill()
         return True
 
     ahead(corpus, crawled.lists, kill_at_the_first_part)

@@ -141,7 +141,7 @@ def test_a_spoilt_archive(walk: Walk, at: At, tmp_path: Path, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["empty", "truncated", "foreign", "flipped"])
-def test_a_spoilt_ledger(walk: Walk, at: At, how: str) -> None:
+def test_a_spoilt_ledger(at: At, how: str) -> None:
     corpus = at("extract")
     spoil(corpus / "pages" / "ledger.sqlite", how)
     assert_told(webtext("extract", corpus, expect=None), names="ledger.sqlite")
@@ -149,7 +149,7 @@ def test_a_spoilt_ledger(walk: Walk, at: At, how: str) -> None:
 
 @pytest.mark.parametrize("how", ["missing", "empty", "truncated", "foreign", "flipped"])
 @pytest.mark.parametrize("name", ["shards/index.json", "tokenizer/tokenizer.json"])
-def test_spoilt_companions_of_the_shards(walk: Walk, at: At, name: str, how: str) -> None:
+def test_spoilt_companions_of_the_shards(at: At, name: str, how: str) -> None:
     corpus = at("train")
     spoil(corpus / name, how)
     assert_told(webtext("train", corpus, *TRAIN, expect=None), names=Path(name).name)

@@ -29,7 +29,7 @@ def test_a_build_on_dask_that_is_stopped_and_run_again_equals_the_local_one(walk
             assert first.poll() is None, first.communicate()
             time.sleep(0.02)
         first.send_signal(signal.SIGINT)
-        _, told = first.communicate(timeout=30)
+        _, told = first.communicate(timeout=120)
         assert first.returncode == 1
         assert told.endswith("webtext: stopped; what was done is kept\n  the same command goes on where it was\n")
         assert "Traceback" not in told

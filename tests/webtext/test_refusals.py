@@ -101,7 +101,7 @@ def test_training_does_not_touch_a_corpus_that_is_being_written(corpus: Path) ->
 
 
 @pytest.mark.kill
-def test_the_last_unfinished_file_of_a_killed_publication_is_swept(corpus: Path, walk: Walk) -> None:
+def test_the_last_unfinished_file_of_a_killed_publication_is_swept(corpus: Path) -> None:
     killed = webtext("dedup", corpus, "--redo", "--workers", 1, fault="stage.published:1", expect=None)
     assert killed.returncode != 0
     (corpus / "clean" / ".stage.json.tmp-1-ab").write_text("half")

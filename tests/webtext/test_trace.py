@@ -122,7 +122,7 @@ def test_what_was_dropped_keeps_its_evidence(corpus: Corpus) -> None:
     assert (post["score"], post["subreddit"]) == (1, "small")
 
 
-def test_a_copy_is_shown_beside_the_one_that_stays(walk: Walk, corpus: Corpus) -> None:
+def test_a_copy_is_shown_beside_the_one_that_stays(corpus: Corpus) -> None:
     trace = corpus.trace(COPY, diff=True)
     clean = trace.of(Stage.CLEAN)
     assert (clean.outcome, clean.facts["keeper_url"], clean.facts["keeper"]) == (

@@ -145,18 +145,20 @@ def _later_month(walk: Walk) -> list[dict[str, object]]:
     ]
 
 
-def test_a_second_command_is_refused_with_the_pid_of_the_first(walk: Walk, at: At) -> None:
+def test_a_second_command_is_refused_with_the_pid_of_the_first(at: At) -> None:
     corpus = at("extract")
     first = subprocess.Popen(command("extract", corpus), env=environment(), stderr=subprocess.DEVNULL)
     try:
-        while not (corpus / "work").exists() and first.poll() is None:
-            pass
+        while not (corpus / "work").exists():
+            assert first.poll() is None
+        first.send_signal(signal.SIGSTOP)  # it does not end before the others have asked
         second = webtext("dedup", corpus, expect=1)
         assert f"process {first.pid} on " in second.stderr
         assert "webtext extract" in second.stderr
         shown = status(corpus)
         assert shown["writer"]["pid"] == first.pid
     finally:
+        first.send_signal(signal.SIGCONT)
         assert first.wait() == 0
 
 
@@ -179,7 +181,7 @@ def test_a_signal_stops_cleanly_and_says_how_to_go_on(walk: Walk, at: At, stage:
     while not (corpus / "work").exists() and running.poll() is None:
         pass
     running.send_signal(number)
-    _, told = running.communicate(timeout=30)
+    _, told = running.communicate(timeout=120)
     assert running.returncode == 1, told
     assert "the same command goes on where it was" in told
     assert "Traceback" not in told

@@ -19,13 +19,13 @@ from typing import IO, Any
 
 import pyarrow as pa
 
-from webtext.corpus import errors
 from webtext.corpus.errors import Interrupted, UsageError, WebtextError
 from webtext.corpus.files import open_parquet, write_json
 from webtext.corpus.interrupts import Stop
 from webtext.corpus.progress import Progress, progress, say
 from webtext.corpus.schemas import LINKS
 from webtext.corpus.settings import ArchivesSettings, CrawlSettings
+from webtext.corpus.telling import error_told, how_it_ended, told_by
 from webtext.crawler.fetch.archives.dead_links import DeadLinks
 from webtext.crawler.fetch.archives.orders import COMMON_CRAWL, WAYBACK, Orders
 from webtext.crawler.fetch.ledger import Ledger
@@ -194,7 +194,7 @@ class ArchivePasses:
             start_new_session=True,  # Ctrl-C must reach it once, from here
         )
         assert process.stdout is not None
-        told: list[dict[str, Any]] = []
+        told: list[WebtextError] = []
         try:
             with progress(self._corpus, "archives", total, "links") as shown:
                 reader = threading.Thread(
@@ -212,17 +212,14 @@ class ArchivePasses:
                 process.wait()
             raise
         if told:
-            kind = getattr(errors, told[-1]["kind"], WebtextError)
-            failure: WebtextError = kind(told[-1]["message"], where=told[-1]["where"], hint=told[-1]["hint"])
-            raise failure
+            raise told[-1]
         if self._stop.requested:
             raise self._stop.error()
         code = process.returncode
         if code == STOPPED:
             raise Interrupted("the pass over the archives was asked to stop", hint=_GOES_ON)
         if code:
-            how = f"was killed by signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"ended with {code}"
-            raise WebtextError(f"the process that asks the archives {how}", hint=_GOES_ON)
+            raise WebtextError(f"the process that asks the archives {how_it_ended(code)}", hint=_GOES_ON)
 
     def _wait(self, process: subprocess.Popen[bytes]) -> None:
         deadline: float | None = None
@@ -239,14 +236,11 @@ class ArchivePasses:
                 process.kill()
 
 
-def _listen(stream: IO[bytes], total: int, shown: Progress, told: list[dict[str, Any]]) -> None:
+def _listen(stream: IO[bytes], total: int, shown: Progress, told: list[WebtextError]) -> None:
     with stream:
-        for line in stream:
-            if not line.endswith(b"\n"):
-                return  # killed in the middle of it
-            value = json.loads(line)
-            if "error" in value:
-                told.append(value["error"])
+        for value in told_by(stream):
+            if failure := error_told(value):
+                told.append(failure)
             else:
                 low = f", {LOW}" if value["low"] else ""
                 shown.set(max(0, total - value["waiting"]), f"{value['pages']:,} pages{low}")

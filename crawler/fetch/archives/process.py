@@ -16,6 +16,7 @@ from webtext.corpus.errors import WebtextError
 from webtext.corpus.files import read_json
 from webtext.corpus.processes import end_with_parent
 from webtext.corpus.settings import ArchivesSettings
+from webtext.corpus.telling import tell, tell_error
 from webtext.crawler.fetch.archives.dead_links import DeadLinks
 from webtext.crawler.fetch.archives.orders import Orders
 from webtext.crawler.fetch.components import scrapy_settings
@@ -28,8 +29,6 @@ from webtext.crawler.fetch.process import (
     end_when_closed,
     open_store,
     stop_on_signals,
-    tell,
-    tell_error,
 )
 from webtext.crawler.fetch.sockets import seal_sockets
 from webtext.crawler.fetch.warc import Segments

@@ -72,11 +72,6 @@ class ArchiveSpider(scrapy.Spider):  # type: ignore[misc]
         self._forgotten = Forgotten(Tombstones() if plan.corpus is None else read_tombstones(plan.corpus))
         self.room = Room.of(plan.pages, ledger.path, plan.settings)
 
-    @property
-    def settings_of_crawl(self) -> Any:
-        """[crawl], for the components."""
-        return self.plan.settings
-
     async def start(self) -> AsyncIterator[Any]:
         """Scrapy's entry: runs the whole pass and yields no request."""
         try:
