@@ -1,38 +1,34 @@
 """Worker processes of this machine that stay from one pipeline to the next: to start one takes a second of its core.
 
-Beam's own subprocess environment starts its workers anew for every pipeline, and a stage is several pipelines. Not for
-what a worker does: that is `webtext.pipelines.worker`.
+Beam's own subprocess environment starts its workers anew for every pipeline, and a stage is several pipelines. How they
+come into being is told in `webtext.pipelines.members`.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 import threading
 import uuid
 import weakref
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
-import psutil
 from apache_beam.portability.api import endpoints_pb2
 from apache_beam.runners.portability.fn_api_runner.worker_handlers import GrpcWorkerHandler, WorkerHandler
 from apache_beam.transforms.environments import Environment
 from google.protobuf import json_format, text_format
+
+from webtext.pipelines.members import Member, Members
 
 
 class Crew:
     """Worker processes, ended when nothing refers to the crew any more, and at the end of this process."""
 
     def __init__(self) -> None:
-        self._members: list[_Member] = []
-        self._idle: list[_Member] = []
+        self._members = Members()
+        self._idle: list[Member] = []
         self._lock = threading.Lock()
         self._urn = f"webtext:crew:{uuid.uuid4()}"
-        weakref.finalize(self, _end, self._members)
+        weakref.finalize(self, self._members.end)
 
     def muster(self, count: int) -> Environment:
         """Have `count` members ready, and the environment in which a pipeline meets them.
@@ -40,71 +36,30 @@ class Crew:
         To be called in a thread that outlives the pipeline: Linux ends a worker with the thread that started it.
         """
         while len(self._members) < count:
-            member = _Member()
-            self._members.append(member)
-            self._idle.append(member)
+            self._idle.append(self._members.begin())
         # Beam knows how to make a worker from a URN alone: this crew's is its own.
         WorkerHandler.register_environment(self._urn, bytes)(partial(_Handler, weakref.ref(self)))
         return _CrewEnvironment(self._urn)
 
     def whole(self) -> bool:
         """Whether every member is alive: to be asked while a pipeline runs."""
-        return all(member.process.poll() is None for member in self._members)
+        return all(member.alive() for member in self._members)
 
     def end(self) -> list[int]:
         """End the members, whatever they are at, and what they started; their process ids."""
-        ended = [member.process.pid for member in self._members]
-        _end(self._members)
+        ended = [member.pid for member in self._members]
+        self._members.end()
         self._idle.clear()
         return ended
 
-    def take(self) -> _Member:
+    def take(self) -> Member:
         """An idle member; in a thread of Beam's."""
         with self._lock:
             return self._idle.pop()
 
-    def give_back(self, member: _Member) -> None:
+    def give_back(self, member: Member) -> None:
         with self._lock:
             self._idle.append(member)
-
-
-class _Member:
-    """One worker process: it is told one Beam worker after the other on its input, and answers a line after each."""
-
-    def __init__(self) -> None:
-        # -P: what lies in the working directory must not hide a library.
-        command = [sys.executable, "-P", "-m", "webtext.pipelines.worker", str(os.getpid())]
-        # A group of its own: a terminal's Ctrl-C would meet it before it has learned to ignore that.
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0)
-
-    def work(self, orders: dict[str, str]) -> None:
-        """Become the Beam worker that the orders describe."""
-        if self.process.stdin is not None:
-            with suppress(BrokenPipeError):  # it was killed: whoever looks at the crew tells
-                self.process.stdin.write(json.dumps(orders).encode() + b"\n")
-                self.process.stdin.flush()
-
-    def rested(self) -> bool:
-        """Wait until it is no worker any more; False where it ended instead."""
-        return self.process.stdout is not None and self.process.stdout.readline() != b""
-
-
-def _end(members: list[_Member]) -> None:
-    found = []
-    for member in members:
-        with suppress(psutil.Error):
-            process = psutil.Process(member.process.pid)
-            found += [*process.children(recursive=True), process]
-    for process in found:
-        with suppress(psutil.Error):
-            process.kill()
-    for member in members:
-        member.process.wait()
-        for pipe in (member.process.stdin, member.process.stdout):
-            if pipe is not None:
-                with suppress(OSError):
-                    pipe.close()
-    members.clear()
 
 
 class _CrewEnvironment(Environment):  # type: ignore[misc]  # Beam has no types
@@ -126,7 +81,7 @@ class _Handler(GrpcWorkerHandler):  # type: ignore[misc]  # Beam has no types
     ) -> None:
         super().__init__(state, provision_info, grpc_server)
         self._crew = crew
-        self._member: _Member | None = None
+        self._member: Member | None = None
 
     def start_worker(self) -> None:
         crew = self._crew()

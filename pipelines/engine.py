@@ -26,6 +26,7 @@ from webtext.pipelines.local import Local
 from webtext.pipelines.portable import check_portable
 from webtext.pipelines.quiet import QuietStream
 from webtext.pipelines.sittings import Backend, Sitting
+from webtext.pipelines.threads import OnThreads
 
 __all__ = ["Engine", "check_portable", "guarded", "spread"]
 
@@ -50,21 +51,29 @@ class Engine:
         unit: str = "parts",
         made: Callable[[], int] | None = None,
         total: int | None = None,
+        threads: bool = False,
     ) -> None:
         """Call `function` on every element, on all workers. What it makes lies in files.
 
         Args:
             function: module-level callable or frozen dataclass with `__call__`; must be picklable.
             made: counts the finished elements, for the progress bar; or whatever there is `total` of.
+            threads: workers of this machine may be threads of this process: `function` bears it, and its time goes into
+                libraries that let go of Python's lock.
         """
         if not elements:
             return
+        # Worker processes take time to start: no more than there are elements, and none for one.
+        engine = replace(self, workers=min(self.workers, len(elements))) if self.backend.local else self
+        dealt: Sequence[Any] = elements
+        called: Callable[[Any], object] = function
+        if threads and engine.backend.local:
+            dealt, called = [tuple(elements)], OnThreads(function, engine.workers)
+            engine = replace(engine, workers=1)
 
         def build(pipeline: beam.Pipeline) -> beam.PCollection[None]:
-            return spread(pipeline, label, elements) | label >> beam.Map(guarded(_Silent(function)))
+            return spread(pipeline, label, dealt) | label >> beam.Map(guarded(_Silent(called)))
 
-        # Worker processes take seconds to start: no more than there are elements, and none for one.
-        engine = replace(self, workers=min(self.workers, len(elements))) if self.backend.local else self
         engine.run(label, build, total=len(elements) if total is None else total, made=made, unit=unit)
 
     def run(
@@ -95,6 +104,10 @@ class Engine:
                 if self.corpus is not None and sitting.killed:
                     sweep(self.corpus, writers=sitting.killed)
                 raise
+
+    def rest(self) -> None:
+        """No pipeline follows soon: workers of this machine give their memory back."""
+        self.backend.rest()
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,8 @@ class guarded(Generic[T, R]):
             with os_errors("a worker"):
                 return self.function(element)
         except WebtextError as error:
+            # Dask's pickling takes them along, and not every exception can be made anew elsewhere.
+            error.__cause__ = error.__context__ = None
             raise RuntimeError(f"{MARK}{base64.b64encode(pickle.dumps(error)).decode()}:") from error
 
 

@@ -27,6 +27,9 @@ class Local(Backend):
     def local(self) -> bool:
         return True
 
+    def rest(self) -> None:
+        self.crew.end()
+
     def sitting(self, workers: int) -> Sitting:
         return _LocalSitting(workers, self.crew)
 

@@ -52,6 +52,9 @@ class Backend(ABC):
     def sitting(self, workers: int) -> Sitting:
         """A sitting with (where the engine leaves that to us) so many workers."""
 
+    def rest(self) -> None:  # noqa: B027 - not every engine has workers of its own
+        """No sitting follows soon: end what is kept for it."""
+
     @property
     @abstractmethod
     def local(self) -> bool:

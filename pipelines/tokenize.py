@@ -165,7 +165,8 @@ def _encode(
     if not all(record.exists() for record in records):
         chosen = choose_engine(vocabulary, sample_texts(list(groups), SAMPLE_BYTES), settings.engine)
         encode = EncodeGroup(tokenizer, chosen.engine, settings.validation, settings.salt)
-        engine.each("encode", encode, elements, made=_counter(records))
+        # On threads: each process would hold a vocabulary and the words that its engine remembers, 150 MB and more.
+        engine.each("encode", encode, elements, made=_counter(records), threads=True)
     return elements
 
 

@@ -60,6 +60,7 @@ def train_on_corpus(
     engine.each("count pieces of text", CountGroup(split, below, ranges), elements, made=_there(parts))
     sums = [Sum(number, parts, run.part("summed", *made_of, number, suffix=".arrow")) for number in range(ranges)]
     engine.each("sum the counts", sum_counts, sums, made=_there([one.record for one in sums]))
+    engine.rest()  # what follows is one process's
     pieces, counts, least = frequent(sums, PIECE_BYTES)
     if least > min((count for one in sums for count, _ in read_json(one.record)), default=least):
         say(f"tokenizer: trained on the {len(pieces):,} pieces of text that occur {least:,} times or more")

@@ -21,9 +21,9 @@ import regex
 import xxhash
 
 from webtext.corpus.faults import fault_point
-from webtext.corpus.files import atomic, open_parquet, read_json, write_json
-from webtext.corpus.schemas import DOCUMENTS
+from webtext.corpus.files import atomic, read_json, write_json
 from webtext.tokenize.proof import GIGATOKEN, is_failure, probe
+from webtext.tokenize.reading import text_batches
 from webtext.tokenize.settled import settle, unsettled_rows
 from webtext.tokenize.split import POSSESSIVE_SPLIT
 
@@ -31,7 +31,6 @@ PIECE_BYTES = 8_000_000
 """Of distinct pieces: some 600,000 of them. Merging takes 50 bytes of memory a byte (measured: 570 MB at 12 MB)."""
 SAMPLE_SALT = "tokenizer-sample"
 ALL = 1 << 64
-_BATCH_ROWS = 256
 
 KeysAndSizes = tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]
 Split = Callable[[str], Iterable[bytes]]
@@ -141,14 +140,12 @@ class CountGroup:
         fault_point("tokenize.counted")
 
     def _texts(self, group: CountedGroup) -> Iterator[str]:
-        with open_parquet(group.path, DOCUMENTS) as file:
-            for batch in file.iter_batches(_BATCH_ROWS, [group.number], ["key", "text"], use_threads=False):
-                batch.validate(full=True)  # a flipped byte may have left what is no UTF-8
-                texts = batch["text"]
-                odd = set(unsettled_rows(texts).tolist())
-                for row, (key, text) in enumerate(zip(batch["key"].to_pylist(), texts.to_pylist(), strict=True)):
-                    if self.below == ALL or sample_hash(key) < self.below:
-                        yield settle(text) if row in odd else text
+        for batch in text_batches(group.path, group.number, ("key", "text")):
+            texts = batch["text"]
+            odd = set(unsettled_rows(texts).tolist())
+            for row, (key, text) in enumerate(zip(batch["key"].to_pylist(), texts, strict=True)):
+                if self.below == ALL or sample_hash(key) < self.below:
+                    yield settle(text.as_py()) if row in odd else text.as_py()
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ own threads are not wanted (`parallel=False`).
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -38,6 +39,7 @@ class FastEncoder:
         self._tokenizer = self._build()
         self._seen = 0
         self._exact: Encoder | None = None
+        self._lock = threading.Lock()
 
     def encode_column(self, texts: pa.Array) -> tuple[Tokens, Offsets]:
         """The ids of many texts in one array, each begun with `<|endoftext|>`, as `Encoder.encode_column`."""
@@ -45,21 +47,24 @@ class FastEncoder:
 
         data, edges = text_of(texts)
         size = int(edges[-1] - edges[0]) if len(texts) else 0
-        self._seen += size
-        if self._seen > CACHE_TEXT:
-            self._tokenizer, self._seen = self._build(), size
+        with self._lock:
+            self._seen += size
+            if self._seen > CACHE_TEXT:
+                self._tokenizer, self._seen = self._build(), size
+            tokenizer = self._tokenizer
         column = awkward.contents.ListOffsetArray(
             awkward.index.Index64(edges),
             awkward.contents.NumpyArray(data, parameters={"__array__": "char"}),
             parameters={"__array__": "string"},
         )
-        found = self._tokenizer.encode_batch(awkward.Array(column), parallel=False).layout
+        found = tokenizer.encode_batch(awkward.Array(column), parallel=False).layout
         ids, offsets = np.asarray(found.content.data), np.asarray(found.offsets.data, dtype=np.int64)
         odd = {int(row): self._by_tiktoken(texts[int(row)].as_py()) for row in unsettled_rows(texts)}
         return _with_endoftext(ids, offsets, odd, self.vocabulary.endoftext)
 
     def _by_tiktoken(self, text: str) -> Tokens:
-        self._exact = self._exact or Encoder(self.vocabulary)
+        with self._lock:
+            self._exact = self._exact or Encoder(self.vocabulary)
         return self._exact.encode(text)
 
 

@@ -1,11 +1,12 @@
 """What a worker does: one row group of documents to parts of tokens, and ranges of parts to one shard.
 
 Both are functions of small references; they read and write files themselves, so any engine can spread them. Neither
-holds more than a row group's tokens or one shard's in memory.
+holds more than the tokens of one row group in memory.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,10 +24,11 @@ from webtext.tokenize.encoding import Encoder, Offsets, Tokens
 from webtext.tokenize.fast import FastEncoder
 from webtext.tokenize.files import read_vocabulary
 from webtext.tokenize.proof import GIGATOKEN, is_failure
-from webtext.tokenize.shard_index import ShardEntry
+from webtext.tokenize.reading import text_batches
+from webtext.tokenize.shard_index import SPLITS, ShardEntry
 from webtext.tokenize.shards import Shard, write_shard
 
-BATCH_ROWS = 256  # documents that are decoded at once: 1 MB of text, seldom 100
+Keys = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
@@ -69,41 +71,32 @@ class EncodeGroup:
     def __call__(self, group: Group) -> None:
         if group.record.exists():
             return
-        keys, urls, tokens, offsets = self._encoded(group)
+        all_keys: list[Keys] = []
+        documents = {split: _Documents() for split in SPLITS}
+        for keys, urls, tokens, offsets in self._encoded(group):
+            all_keys.append(keys)
+            held = held_out(keys, self.validation, self.salt)
+            for split, mine in (("train", ~held), ("val", held)):
+                rows = np.flatnonzero(mine)
+                lengths = np.diff(offsets)
+                kept = tokens if len(rows) == len(keys) else tokens[np.repeat(mine, lengths)]
+                documents[split].add(keys[rows], [urls[row] for row in rows.tolist()], lengths[rows], kept)
+        keys = np.concatenate(all_keys)
         if np.any(keys[1:] == keys[:-1]):
             raise DamagedFile("a key stands there twice", where=group.path, hint=_AGAIN)
         if np.any(keys[1:] < keys[:-1]):
             raise DamagedFile("its documents do not stand in the order of their keys", where=group.path, hint=_AGAIN)
-        held = held_out(keys, self.validation, self.salt)
-        sizes = {}
-        for split, mine in (("train", ~held), ("val", held)):
-            rows = np.flatnonzero(mine)
-            sizes[split] = [len(rows), int(np.diff(offsets)[rows].sum())]
-            if len(rows):
-                write_shard(
-                    group.part(split),
-                    keys[rows],
-                    [urls[row] for row in rows.tolist()],
-                    *_rows(tokens, offsets, rows),
-                    metadata={},
-                )
+        for split, found in documents.items():
+            if found.urls:
+                found.write(group.part(split))
         fault_point("tokenize.encoded")
+        sizes = {split: [len(found.urls), found.size] for split, found in documents.items()}
         write_json(group.record, {"first": int(keys[0]), "last": int(keys[-1]), "sizes": sizes})
 
-    def _encoded(self, group: Group) -> tuple[npt.NDArray[np.uint64], list[str], Tokens, Offsets]:
-        keys: list[npt.NDArray[np.uint64]] = []
-        urls: list[str] = []
-        found, lengths = [np.empty(0, np.uint16)], [np.zeros(1, np.int64)]
-        with open_parquet(group.path, DOCUMENTS) as file:
-            columns = ["key", "url", "text"]
-            for batch in file.iter_batches(BATCH_ROWS, [group.number], columns, use_threads=False):
-                batch.validate(full=True)  # a flipped byte may have left text that is no UTF-8
-                tokens, offsets = self._column(batch["text"])
-                keys.append(np.asarray(batch["key"].to_numpy(), np.uint64))
-                urls += batch["url"].to_pylist()
-                found.append(tokens)
-                lengths.append(np.diff(offsets))
-        return np.concatenate(keys), urls, np.concatenate(found), np.cumsum(np.concatenate(lengths))
+    def _encoded(self, group: Group) -> Iterator[tuple[Keys, list[str], Tokens, Offsets]]:
+        for batch in text_batches(group.path, group.number, ("key", "url", "text")):
+            tokens, offsets = self._column(batch["text"])
+            yield np.asarray(batch["key"].to_numpy(), np.uint64), batch["url"].to_pylist(), tokens, offsets
 
     def _column(self, texts: pa.Array) -> tuple[Tokens, Offsets]:
         try:
@@ -117,16 +110,29 @@ class EncodeGroup:
 _AGAIN = "make it again: webtext dedup CORPUS --redo"
 
 
-def _rows(tokens: Tokens, offsets: Offsets, rows: npt.NDArray[np.intp]) -> tuple[Tokens, Offsets]:
-    """The tokens of some documents, ascending, and their offsets."""
-    lengths = np.diff(offsets)
-    edges = np.zeros(len(rows) + 1, np.int64)
-    np.cumsum(lengths[rows], out=edges[1:])
-    if len(rows) == len(lengths):
-        return tokens, edges
-    mine = np.zeros(len(lengths), np.bool_)
-    mine[rows] = True
-    return tokens[np.repeat(mine, lengths)], edges
+class _Documents:
+    """The documents of one split of a row group, as they come: what becomes a part."""
+
+    def __init__(self) -> None:
+        self.urls: list[str] = []
+        self.size = 0
+        """Of all documents, in tokens."""
+        self._keys = [np.empty(0, np.uint64)]
+        self._lengths = [np.zeros(1, np.int64)]
+        self._tokens: list[Tokens] = []
+
+    def add(self, keys: Keys, urls: list[str], lengths: npt.NDArray[np.int64], tokens: Tokens) -> None:
+        """Some documents; `tokens` holds all of theirs, one after another."""
+        self.urls += urls
+        self.size += len(tokens)
+        self._keys.append(keys)
+        self._lengths.append(lengths)
+        self._tokens.append(tokens)
+
+    def write(self, path: Path) -> None:
+        """Write the part: it has the form of a shard."""
+        offsets = np.cumsum(np.concatenate(self._lengths))
+        write_shard(path, np.concatenate(self._keys), self.urls, self._tokens, offsets, metadata={})
 
 
 @dataclass(frozen=True)
@@ -158,35 +164,32 @@ def assemble_shard(plan: ShardPlan) -> None:
     """Copy the documents of a plan together and write its shard and its record."""
     if plan.made:
         return
-    keys, urls, tokens, offsets = gathered(plan.pieces)
-    write_shard(plan.path, keys, urls, tokens, offsets, metadata=dict(plan.metadata))
+    keys, urls, offsets = gathered(plan.pieces)
+    write_shard(plan.path, keys, urls, gathered_tokens(plan.pieces), offsets, metadata=dict(plan.metadata))
     fault_point("tokenize.assembled")
-    write_json(plan.record, {"tokens": len(tokens), "documents": len(keys), "sha256": file_sha256(plan.path)})
+    write_json(plan.record, {"tokens": int(offsets[-1]), "documents": len(keys), "sha256": file_sha256(plan.path)})
 
 
-def gathered(
-    pieces: tuple[tuple[Path, Range], ...],
-) -> tuple[npt.NDArray[np.uint64], list[str], Tokens, Offsets]:
-    """The documents of all pieces, one after another: keys, urls, tokens and offsets as `write_shard` takes them.
+def gathered(pieces: tuple[tuple[Path, Range], ...]) -> tuple[Keys, list[str], Offsets]:
+    """The documents of all pieces, one after another: keys, urls and offsets as `write_shard` takes them.
 
     One part is open at a time: the pages of a mapped file count as memory while it is.
     """
-    spans = []
-    for path, piece in pieces:
-        offsets = Shard.open(path).offsets
-        spans.append((int(offsets[piece.first]), int(offsets[piece.last])))
-    tokens = np.empty(sum(end - start for start, end in spans), np.uint16)
     keys, lengths = [np.empty(0, np.uint64)], [np.zeros(1, np.int64)]
     urls: list[str] = []
-    done = 0
-    for (path, piece), (start, end) in zip(pieces, spans, strict=True):
+    for path, piece in pieces:
         part = Shard.open(path)
-        tokens[done : done + end - start] = part.tokens[start:end]
-        done += end - start
         keys.append(part.keys[piece.first : piece.last].copy())
         lengths.append(np.diff(part.offsets[piece.first : piece.last + 1]))
         urls += part.urls.slice(piece.first, piece.last - piece.first).to_pylist()
-    return np.concatenate(keys), urls, tokens, np.cumsum(np.concatenate(lengths))
+    return np.concatenate(keys), urls, np.cumsum(np.concatenate(lengths))
+
+
+def gathered_tokens(pieces: tuple[tuple[Path, Range], ...]) -> Iterator[Tokens]:
+    """The tokens of the documents of all pieces, a piece at a time: views of the one part that is open."""
+    for path, piece in pieces:
+        part = Shard.open(path)
+        yield part.tokens[part.offsets[piece.first] : part.offsets[piece.last]]
 
 
 def sample_texts(groups: list[tuple[Path, int]], size: int) -> list[pa.Array]:

@@ -5,7 +5,7 @@ Uncompressed, memory-mapped, one record batch, one row a document. Not for the f
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,22 +29,24 @@ def write_shard(
     path: Path,
     keys: npt.NDArray[np.uint64],
     urls: Sequence[str],
-    tokens: npt.NDArray[np.uint16],
+    tokens: npt.NDArray[np.uint16] | Iterable[npt.NDArray[np.uint16]],
     offsets: npt.NDArray[np.int64],
     *,
     metadata: Mapping[str, str],
 ) -> None:
     """Write the documents as one shard, atomically; the bytes depend on the arguments alone.
 
+    The tokens are in memory a piece at a time.
+
     Args:
         keys: uint64 [n].
         urls: n addresses.
-        tokens: uint16 [m], all documents one after another.
+        tokens: uint16 [m], all documents one after another; or pieces of that, however they are cut.
         offsets: int64 [n + 1]: document i is `tokens[offsets[i]:offsets[i + 1]]`.
         metadata: by the names of `METADATA`; `schema_version` is added.
     """
-    if len(offsets) != len(keys) + 1 or len(urls) != len(keys) or offsets[0] != 0 or offsets[-1] != len(tokens):
-        raise ValueError(f"{len(keys)} keys, {len(urls)} urls, {len(offsets)} offsets, {len(tokens)} tokens do not fit")
+    if len(offsets) != len(keys) + 1 or len(urls) != len(keys) or offsets[0] != 0:
+        raise ValueError(f"{len(keys)} keys, {len(urls)} urls, {len(offsets)} offsets from {offsets[:1]} do not fit")
     described = {"schema_version": str(SCHEMA_VERSION), **metadata}
     # Arrow keeps the order in which metadata came: sort it, or equal shards differ in their bytes.
     schema = SHARD.with_metadata({f"{PREFIX}{name}": described[name] for name in sorted(described)})
@@ -52,15 +54,35 @@ def write_shard(
     columns = [
         pa.LargeListArray.from_arrays(
             pa.array(np.ascontiguousarray(offsets, dtype=np.int64)),
-            pa.array(np.ascontiguousarray(tokens, dtype=np.uint16)),
+            # A record batch is written whole. Zeros that nobody wrote take no memory: all are one page of the kernel's.
+            pa.array(np.zeros(int(offsets[-1]), dtype=np.uint16)),
             type=SHARD.field("tokens").type,
         ),
         pa.array(np.ascontiguousarray(keys, dtype=np.uint64)),
         pa.array(list(urls), pa.string()),
     ]
     options = pa.ipc.IpcWriteOptions(compression=None, use_threads=False)
-    with atomic(path) as aside, pa.ipc.new_file(str(aside), schema, options=options) as writer:
-        writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
+    with atomic(path) as aside:
+        with pa.ipc.new_file(str(aside), schema, options=options) as writer:
+            writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
+        _fill(aside, [tokens] if isinstance(tokens, np.ndarray) else tokens, int(offsets[-1]))
+
+
+def _fill(path: Path, tokens: Iterable[npt.NDArray[np.uint16]], count: int) -> None:
+    """Write the tokens over the zeros that stand for them."""
+    with pa.memory_map(str(path)) as source:
+        values = pa.ipc.open_file(source).get_batch(0).column("tokens").values
+        source.seek(0)
+        place = values.buffers()[1].address - source.read_buffer(1).address if count else 0
+    written = 0
+    with path.open("r+b") as file:
+        file.seek(place)
+        for piece in tokens:
+            written += len(piece)
+            if written <= count:
+                np.ascontiguousarray(piece, dtype=np.uint16).tofile(file)
+    if written != count:
+        raise ValueError(f"{written} tokens do not fit offsets to {count}")
 
 
 @dataclass(frozen=True)

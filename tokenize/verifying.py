@@ -53,7 +53,10 @@ class ShardsReport:
         older = f", and {self.older} older generations" if self.older else ""
         if not self.problems:
             return f"good: {size}{older}; identity {self.identity[:16]}, tokenizer {self.tokenizer[:16]}"
-        return "\n".join([*map(str, self.problems), f"{len(self.problems)} of the files are not as they were written"])
+        count = len(self.problems)
+        told = "1 file is not as it was" if count == 1 else f"{count} files are not as they were"
+        again = "webtext tokenize CORPUS --redo makes shards/ and tokenizer/ again"
+        return "\n".join([*map(str, self.problems), f"{told} written; {again}"])
 
 
 def shards_folder(path: Path) -> Path:

@@ -164,8 +164,9 @@ class Prefetcher:
         step = self.reading.micro_batch
         positions = [place for first, count in spans for place in range(first, first + count, step)]
         sizes = [size for _, count in spans for size in (*repeat(step, count // step), count % step) if size]
-        # No line of Python a batch: of a window's 128 tokens it would take longer than the reading.
-        inputs, targets = torch.split(tokens[:, :-1], sizes), torch.split(tokens[:, 1:], sizes)
+        # No line of Python a batch: of a window's 128 tokens it would take longer than the reading. The unsafe split
+        # keeps no account for gradients, which tokens do not have, and takes a sixth less time.
+        inputs, targets = (torch.unsafe_split_with_sizes(of, sizes) for of in (tokens[:, :-1], tokens[:, 1:]))
         self._ready.extend(map(_BATCH, zip(positions, inputs, targets, repeat(None))))
 
 

@@ -12,7 +12,8 @@ import pytest
 from tasks import Touch
 
 from webtext.corpus.errors import WebtextError
-from webtext.pipelines.engine import Engine
+from webtext.pipelines.engine import Engine, guarded
+from webtext.pipelines.failures import carried
 
 
 @pytest.fixture(autouse=True)
@@ -71,6 +72,24 @@ def test_an_expected_failure_arrives_as_itself_and_alone(
     with pytest.raises(WebtextError, match="no space left"):
         Engine(workers).each("touch", Touch(tmp_path, "disk"), list(range(10)))
     assert capfd.readouterr().err == ""  # no traceback of Beam's beside it
+
+
+def test_an_error_travels_without_what_caused_it() -> None:
+    pytest.importorskip("tblib.pickling_support").install()  # as dask's workers do: causes are pickled, too
+
+    class Unusual(Exception):
+        def __init__(self, offset: int, what: str) -> None:
+            super().__init__(what)
+
+    def fails(_: int) -> None:
+        try:
+            raise Unusual(7, "torn")
+        except Unusual as error:
+            raise WebtextError("is damaged", where="part 7") from error
+
+    with pytest.raises(RuntimeError) as found:
+        guarded(fails)(7)
+    assert str(carried(found.value)) == "part 7: is damaged"
 
 
 def test_a_bug_stays_a_bug(tmp_path: Path) -> None:

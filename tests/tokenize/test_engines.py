@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import sys
 import unicodedata
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow as pa
@@ -91,6 +92,15 @@ def test_a_new_cache_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     found = [_texts(encoder.encode_column(_column([TEXT]))) for _ in range(3)]
     assert encoder._tokenizer is not first
     assert found == [_texts(EXACT.encode_column(_column([TEXT])))] * 3
+
+
+def test_threads_share_an_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fast, "CACHE_TEXT", 20_000)  # a new cache now and then, while others use the old one
+    texts = [f"{TEXT * (number % 4)} {number} \u088f" for number in range(120)]
+    for encoder in (FastEncoder(VOCABULARY), Encoder(VOCABULARY)):
+        with ThreadPoolExecutor(4) as threads:
+            found = [_texts(one) for one in threads.map(encoder.encode_column, [_column([text]) for text in texts])]
+        assert found == [[one] for one in _texts(EXACT.encode_column(_column(texts)))]
 
 
 @pytest.mark.parametrize("word", ["the" * 33_334, "a" * 100_000, "é" * 50_000, "1234567" * 14_286, " " * 100_000])

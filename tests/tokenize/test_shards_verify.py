@@ -56,6 +56,8 @@ def test_a_missing_shard_is_named(tmp_path: Path) -> None:
     folder = make_shards(tmp_path)
     (folder / "train-00002.arrow").unlink()
     assert _told(folder) == [("train-00002.arrow", "is missing")]
+    last = str(verify_shards(folder, None, tmp_path / "tokenizer")).splitlines()[-1]
+    assert last == "1 file is not as it was written; webtext tokenize CORPUS --redo makes shards/ and tokenizer/ again"
 
 
 @pytest.mark.parametrize("keep", [0, 4, 8, 100, -1, -20])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from webtext.corpus.errors import DamagedFile, UsageError, WebtextError
@@ -84,8 +85,14 @@ def test_the_bytes_depend_on_the_documents_alone(tmp_path: Path) -> None:
     strided = np.repeat(KEYS, 2)[::2]
     write_shard(tmp_path / "b.arrow", strided, tuple(URLS), longer[2:-1], OFFSETS.astype(np.int32), metadata=backwards)
     assert (tmp_path / "b.arrow").read_bytes() == first
+    for number, cuts in enumerate(([0, 8], [0, 1, 1, 5, 8], range(9))):
+        path = tmp_path / f"c{number}.arrow"
+        write_shard(path, KEYS, URLS, map(TOKENS.__getitem__, itertools.starmap(slice, itertools.pairwise(cuts))),
+                    OFFSETS, metadata=METADATA)  # fmt: skip
+        assert path.read_bytes() == first
 
 
+@settings(deadline=None)  # a loaded machine is no failure
 @given(st.lists(st.lists(st.integers(0, 65535), max_size=20), max_size=20))
 def test_any_documents_come_back(tmp_path_factory: pytest.TempPathFactory, documents: list[list[int]]) -> None:
     path = tmp_path_factory.mktemp("shard") / "a.arrow"
@@ -100,6 +107,9 @@ def test_any_documents_come_back(tmp_path_factory: pytest.TempPathFactory, docum
 def test_what_does_not_fit_together_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="do not fit"):
         write_shard(tmp_path / "a.arrow", KEYS, URLS, TOKENS, OFFSETS[:-1], metadata=METADATA)
+    for tokens in (TOKENS[:-1], [TOKENS, TOKENS[:1]], []):
+        with pytest.raises(ValueError, match=f"do not fit offsets to {len(TOKENS)}"):
+            write_shard(tmp_path / "a.arrow", KEYS, URLS, tokens, OFFSETS, metadata=METADATA)
     assert not list(tmp_path.iterdir())
 
 

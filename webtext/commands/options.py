@@ -17,7 +17,7 @@ Folder = Annotated[Path, typer.Argument(metavar="CORPUS", help="The corpus folde
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 Redo = Annotated[bool, typer.Option("--redo", help="Make the stage again, with the settings as they are now.")]
 AcceptLoss = Annotated[bool, typer.Option("--accept-loss", help="Go on although a stage dropped more than its limit.")]
-Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes. Default: one a core.")]
+Workers = Annotated[int | None, typer.Option("--workers", min=1, help="At work at a time. Default: one a core.")]
 Engine = Annotated[
     str | None,
     typer.Option("--engine", help="local, dask, flink, spark, dataflow or portable. Default: webtext.toml's."),
