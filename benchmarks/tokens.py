@@ -258,7 +258,7 @@ def main() -> None:
     part = texts[: len(texts) // 4]
     with tempfile.TemporaryDirectory() as name:
         rows = encoding(part, vocabulary, given.rounds)
-        rows += whole_step(texts, vocabulary, Path(name), 1)
+        rows += whole_step(texts, vocabulary, Path(name), min(given.rounds, 3))
         rows += [row for size in (8_192, 50_257) for row in training(part, size, 1)]
         rows += loading(Path(name), given.rounds)
         rows += small_windows(Path(name), given.rounds)

@@ -10,6 +10,7 @@ import binascii
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ VOCAB_BPE = "vocab.bpe"
 ENCODER_JSON = "encoder.json"
 
 
-def vocabulary_files(vocabulary: Vocabulary) -> dict[str, bytes]:
+@lru_cache(maxsize=1)  # asked for by each step of a stage
+def vocabulary_files(vocabulary: Vocabulary) -> Mapping[str, bytes]:
     """The three files by name, as bytes that depend on the vocabulary alone.
 
     Of GPT-2's vocabulary, `vocab.bpe` and `encoder.json` are OpenAI's files byte for byte.
