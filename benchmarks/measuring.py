@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 import psutil
 
@@ -13,12 +14,10 @@ import psutil
 def pss(pid: int) -> float:
     """Proportional set size of a process and all below it, in MB."""
     total = 0
-    try:
+    with suppress(psutil.Error):
         for process in (parent := psutil.Process(pid), *parent.children(recursive=True)):
-            with open(f"/proc/{process.pid}/smaps_rollup") as file:  # noqa: PTH123
+            with suppress(OSError), open(f"/proc/{process.pid}/smaps_rollup") as file:  # noqa: PTH123 - it may have ended
                 total += sum(int(line.split()[1]) for line in file if line.startswith("Pss:"))
-    except (psutil.Error, OSError):
-        pass
     return total / 1024
 
 

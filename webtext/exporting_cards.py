@@ -157,4 +157,4 @@ def _settings(manifests: Mapping[Stage, Manifest]) -> str:
 
 def _forgotten(corpus: Corpus) -> list[str]:
     count = len(read_tombstones(corpus.path))
-    return [f"{count:,} addresses or domains were forgotten on request; none of them is in here."] if count else []
+    return [f"Addresses and domains forgotten on request: {count:,}; none of them is in here."] if count else []

@@ -224,7 +224,7 @@ def _rights(report: CorpusReport) -> Iterator[str]:
     if report.withheld:
         yield _table(("left out for what owners said", ""), list(report.withheld.items()))
     if report.forgotten:
-        yield f"<p>{report.forgotten:,} addresses or domains were forgotten on request.</p>"
+        yield f"<p>Addresses and domains forgotten on request: {report.forgotten:,}.</p>"
     yield (
         "<p>The licences of the texts are not known to webtext: copyright stays with their authors. Whether they may "
         "be copied, trained on or published depends on where you are and what for.</p>"
