@@ -22,7 +22,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from webtext.corpus.errors import Balance, ChangedSettings, DamagedFile
+from webtext.corpus.errors import Balance, ChangedSettings, DamagedFile, WebtextError
 from webtext.corpus.faults import fault_point
 from webtext.corpus.files import identity_of, read_json, sweep, sync_folder, write_json
 from webtext.corpus.manifests import MANIFEST_NAME, Manifest, read_manifest
@@ -220,9 +220,17 @@ def clear_work(corpus: Path, stage: Stage) -> None:
 
 
 def stage_manifest(corpus: Path, stage: Stage) -> Manifest | None:
-    """The manifest of a finished stage, None where it is not finished."""
+    """The manifest of a finished stage, None where it is not finished.
+
+    Another process may publish the stage meanwhile, and take the old manifest away just before it is read.
+    """
     path = corpus / stage / MANIFEST_NAME
-    return read_manifest(path) if path.exists() else None
+    try:
+        return read_manifest(path) if path.exists() else None
+    except WebtextError:
+        if path.exists():
+            raise
+        return None
 
 
 def _previous(corpus: Path, stage: Stage, *, redo: bool) -> Manifest | None:

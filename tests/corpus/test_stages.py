@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from webtext.corpus import faults
+from webtext.corpus import faults, stages
 from webtext.corpus.errors import Balance, ChangedSettings, DamagedFile, WebtextError
 from webtext.corpus.faults import InjectedFault
 from webtext.corpus.files import file_sha256, write_bytes
@@ -57,6 +57,20 @@ def test_a_new_stage_is_made_and_then_done(tmp_path: Path) -> None:
     assert again.done
     assert again.previous is not None
     assert again.previous.identity == manifest.identity
+
+
+def test_a_manifest_that_is_taken_away_while_it_is_read_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As another command does that publishes the stage anew."""
+    publish(begin(tmp_path), {"links/part-00000.parquet": b"rows"})
+
+    def late(path: Path) -> Manifest:
+        path.unlink()
+        return read_manifest(path)
+
+    monkeypatch.setattr(stages, "read_manifest", late)
+    assert stage_manifest(tmp_path, Stage.LINKS) is None
 
 
 def test_the_identity_leaves_out_how_it_was_made(tmp_path: Path) -> None:

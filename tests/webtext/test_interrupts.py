@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -24,9 +25,7 @@ def test_workers_that_are_starting_say_nothing_of_it(tmp_path: Path) -> None:
         arguments, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
         start_new_session=True,
     )  # fmt: skip
-    while started.poll() is None and not any(
-        "webtext.pipelines.worker" in child.cmdline() for child in psutil.Process(started.pid).children()
-    ):
+    while started.poll() is None and not _starts_workers(started.pid):
         time.sleep(0.005)
     time.sleep(0.1)  # Python is up, and imports
     os.killpg(started.pid, signal.SIGINT)
@@ -35,3 +34,12 @@ def test_workers_that_are_starting_say_nothing_of_it(tmp_path: Path) -> None:
     assert "stopped; what was done is kept" in told
     assert "Traceback" not in told
     assert leftovers() == []
+
+
+def _starts_workers(pid: int) -> bool:
+    """Whether a process below it is a worker, or that which workers are forks of."""
+    for child in psutil.Process(pid).children():
+        with suppress(psutil.Error):
+            if any(word in ("webtext.pipelines.worker", "webtext.pipelines.nursery") for word in child.cmdline()):
+                return True
+    return False
