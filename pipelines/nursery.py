@@ -24,7 +24,11 @@ MESSAGE = 1_024
 
 
 def main(connection: socket.socket, modules: Sequence[str]) -> None:
-    """Fork workers until the other end is closed."""
+    """Fork workers until the other end is closed.
+
+    Raises:
+        OSError: it was closed within a request.
+    """
     importlib.import_module("apache_beam.runners.worker.sdk_worker_main")
     for module in modules:
         with suppress(ImportError):  # whoever needs it tells
@@ -60,5 +64,6 @@ def _reap() -> None:
 if __name__ == "__main__":
     settle()
     die_with_parent(int(sys.argv[2]))
-    main(socket.socket(fileno=int(sys.argv[1])), sys.argv[3:])
+    with suppress(OSError):  # who asks has ended: so does this, and the kernel ends the forks
+        main(socket.socket(fileno=int(sys.argv[1])), sys.argv[3:])
     os._exit(0)

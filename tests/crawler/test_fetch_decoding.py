@@ -13,6 +13,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
+from webtext.crawler.fetch import decoding
 from webtext.crawler.fetch.decoding import CutShort, TooLarge, UndecodableBody, decode_body
 
 
@@ -141,3 +142,25 @@ def test_damaged_data_do_not_decode(encoding: str) -> None:
 
 def test_an_empty_body_is_empty_under_any_encoding() -> None:
     assert decode_body([("Content-Encoding", "gzip")], b"", 10) == b""
+
+
+@given(st.data(), st.binary(max_size=2_000), st.sampled_from([1, 40]), st.integers(0, 9), st.integers(0, 3))
+def test_the_fast_library_says_of_any_gzip_what_zlib_says(
+    data: st.DataObject, text: bytes, times: int, level: int, damage: int
+) -> None:
+    """Whole, cut, damaged behind its head, or followed by something."""
+    body = bytearray(gzip.compress(text * times, level) + data.draw(st.binary(max_size=9)))
+    for _ in range(damage):
+        body[data.draw(st.integers(10, len(body) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    body = body[: data.draw(st.integers(0, len(body)))] if data.draw(st.booleans()) else body
+
+    def said() -> object:
+        try:
+            return decode_body([("Content-Encoding", "gzip")], bytes(body), 50_000)
+        except UndecodableBody as error:
+            return type(error), str(error), getattr(error, "begun", None)
+
+    found = said()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decoding, "isal_zlib", None)
+        assert said() == found
