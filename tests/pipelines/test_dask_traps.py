@@ -6,6 +6,7 @@ Should one of these fail after an upgrade of Beam, a trap is gone, and the subse
 from __future__ import annotations
 
 import logging
+import time
 from pathlib import Path
 
 import apache_beam as beam
@@ -58,6 +59,7 @@ def test_dask_says_done_when_its_scheduler_has_died(tmp_path: Path) -> None:
         result = pipeline.run()
         while not (tmp_path / "1.begun").exists():
             assert cluster.scheduler.poll() is None
+            time.sleep(0.01)
         cluster.scheduler.kill()
         assert result.wait_until_finish() == "DONE"
         assert [future.status for future in result.futures] == ["cancelled"]

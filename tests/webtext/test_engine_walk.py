@@ -27,6 +27,7 @@ def test_a_build_on_dask_that_is_stopped_and_run_again_equals_the_local_one(walk
         first = subprocess.Popen(command(*build), cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True)
         while (shown := read_progress(tmp_path / "corpus")) is None or shown["label"] != "documents: extract":
             assert first.poll() is None, first.communicate()
+            time.sleep(0.01)
             time.sleep(0.02)
         first.send_signal(signal.SIGINT)
         _, told = first.communicate(timeout=120)

@@ -6,6 +6,7 @@ import json
 import shutil
 import signal
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
@@ -151,6 +152,7 @@ def test_a_second_command_is_refused_with_the_pid_of_the_first(at: At) -> None:
     try:
         while not (corpus / "work").exists():
             assert first.poll() is None
+            time.sleep(0.01)
         first.send_signal(signal.SIGSTOP)  # it does not end before the others have asked
         second = webtext("dedup", corpus, expect=1)
         assert f"process {first.pid} on " in second.stderr
@@ -179,7 +181,7 @@ def test_a_signal_stops_cleanly_and_says_how_to_go_on(walk: Walk, at: At, stage:
         command(stage, corpus, *walk.arguments(stage)), env=environment(), stderr=subprocess.PIPE, text=True
     )
     while not (corpus / "work").exists() and running.poll() is None:
-        pass
+        time.sleep(0.001)
     running.send_signal(number)
     _, told = running.communicate(timeout=120)
     assert running.returncode == 1, told
