@@ -31,7 +31,6 @@ def wikitext(folder: Path, data: Path, lines: int, turns: int) -> tuple[float, f
     from webtext.train.zeroshot.engine import Engine
     from webtext.train.zeroshot.evaluation import Evaluation
     from webtext.train.zeroshot.likelihoods import HEAD_ROWS
-    from webtext.train.zeroshot.sources import find_set
     from webtext.train.zeroshot.windows import rolling
 
     engine = Engine.load(folder, device="cpu")
@@ -45,8 +44,7 @@ def wikitext(folder: Path, data: Path, lines: int, turns: int) -> tuple[float, f
 
     from webtext.train.zeroshot.detokenizers import detokenizer
 
-    text = "".join(str(example.fields["text"]) for example in find_set(task, data).examples())
-    text = detokenizer("wikitext").detokenize("".join(text.splitlines(keepends=True)[:lines]))
+    text = detokenizer("wikitext").detokenize("".join(wikitext_of(data).splitlines(keepends=True)[:lines]))
     ids = torch.tensor([engine.endoftext, *engine.encode(text)])
     windows = rolling(len(ids), context=engine.context, stride=min(task.stride, engine.context))
     size = BATCH_TOKENS // engine.context
@@ -66,6 +64,14 @@ def wikitext(folder: Path, data: Path, lines: int, turns: int) -> tuple[float, f
         for name, run in (("whole", whole), ("alone", alone)):
             took[name].append(_cpu(run))
     return statistics.median(took["whole"]), statistics.median(took["alone"]), tokens[0]
+
+
+def wikitext_of(data: Path) -> str:
+    """The text of WikiText-2's test set."""
+    from webtext.train.zeroshot.catalogue import TASKS
+    from webtext.train.zeroshot.sources import find_set
+
+    return "".join(str(example.fields["text"]) for example in find_set(TASKS["wikitext2"], data).examples())
 
 
 def everything(folder: Path, data: Path, limit: int, keys: Sequence[str]) -> list[tuple[str, int, float]]:
@@ -100,9 +106,6 @@ def filled(data: Path, folder: Path, count: int) -> list[str]:
 
     What is there is repeated until it suffices: its scores say nothing, its time is that of a whole set.
     """
-    from webtext.train.zeroshot.catalogue import TASKS
-    from webtext.train.zeroshot.sources import find_set
-
     files = {path.name.lower(): path for path in sorted(data.rglob("*")) if path.is_file()}
 
     def repeat(name: str, lines: int = 1) -> None:
@@ -116,7 +119,7 @@ def filled(data: Path, folder: Path, count: int) -> list[str]:
     repeat("ptb.test.txt")
     repeat("enwik8")
     repeat("news.en.heldout-00016-of-00050")
-    tokens = "".join(str(example.fields["text"]) for example in find_set(TASKS["wikitext2"], data).examples())
+    tokens = wikitext_of(data)
     (folder / "wikitext-103").mkdir()
     (folder / "wikitext-103/wiki.test.tokens").write_text(tokens)
     letters = re.sub(r"[^a-z]+", " ", tokens.lower())

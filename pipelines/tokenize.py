@@ -27,6 +27,7 @@ from webtext.tokenize.choosing import TOKENIZER, choose_vocabulary
 from webtext.tokenize.files import TOKENIZER_JSON, vocabulary_files, write_vocabulary
 from webtext.tokenize.parts import EncodeGroup, Group, ShardPlan, assemble_shard, sample_texts
 from webtext.tokenize.proof import SAMPLE_BYTES, choose_engine
+from webtext.tokenize.reading import TEXT
 from webtext.tokenize.rules import RULES
 from webtext.tokenize.shard_index import INDEX_NAME, OLDER, SPLITS, ShardEntry, ShardIndex
 from webtext.tokenize.shards import Shard
@@ -38,7 +39,6 @@ SHARDS = str(Stage.SHARDS)
 
 WORKER_BYTES = 32_000_000
 """Text from which a further worker pays: a process takes two to three seconds to start."""
-_TEXT = DOCUMENTS.names.index("text")  # its column in a file: those before it hold one leaf each
 
 
 def tokenize_inputs(clean_identity: str) -> dict[str, str]:
@@ -141,7 +141,7 @@ def _groups(clean: Sequence[Path]) -> tuple[list[tuple[Path, int]], int, int]:
             found = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
         groups += [(path, number) for number, group in enumerate(found) if group.num_rows]
         rows += sum(group.num_rows for group in found)
-        text += sum(group.column(_TEXT).total_uncompressed_size for group in found)
+        text += sum(group.column(TEXT).total_uncompressed_size for group in found)
     return groups, rows, text
 
 

@@ -14,7 +14,7 @@ TEXT_BYTES = 4_000_000
 """Of text at once, about: 1,024 pages, or eight books. A call of the fast engine costs what 0.1 MB does."""
 MOST_ROWS = 1_024
 _READ_BYTES = 1_000_000  # of a column, at once: all of a row group's text would be 10 MB
-_TEXT = DOCUMENTS.names.index("text")  # its column in a file: those before it hold one leaf each
+TEXT = DOCUMENTS.names.index("text")  # its column in a file: those before it hold one leaf each
 
 
 def text_batches(path: Path, group: int, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
@@ -25,7 +25,7 @@ def text_batches(path: Path, group: int, columns: Sequence[str]) -> Iterator[pa.
     """
     with open_parquet(path, DOCUMENTS, buffer_size=_READ_BYTES) as file:
         about = file.metadata.row_group(group)
-        rows = TEXT_BYTES * about.num_rows // max(1, about.column(_TEXT).total_uncompressed_size)
+        rows = TEXT_BYTES * about.num_rows // max(1, about.column(TEXT).total_uncompressed_size)
         rows = max(1, min(MOST_ROWS, rows))
         for batch in file.iter_batches(rows, [group], list(columns), use_threads=False):
             batch.validate(full=True)

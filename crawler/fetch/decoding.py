@@ -89,7 +89,7 @@ def _gzip(body: bytes, limit: int) -> bytes:
         if len(out) == _MAX_MEMBERS:
             raise UndecodableBody(f"more than {_MAX_MEMBERS:,} gzip members")
         try:
-            part, place = _inflate(body, place, _GZIP_BITS, limit - size)
+            part, place = _member(body, place, limit - size)
         except CutShort as error:
             raise CutShort(b"".join([*out, error.begun])) from error
         out.append(part)
@@ -99,28 +99,27 @@ def _gzip(body: bytes, limit: int) -> bytes:
 
 def _deflate(body: bytes, limit: int) -> bytes:
     try:
-        return _inflate(body, 0, zlib.MAX_WBITS, limit)[0]
+        return _inflate(zlib, body, 0, zlib.MAX_WBITS, limit)[0]
     except (TooLarge, CutShort):
         raise
     except UndecodableBody:
-        return _inflate(body, 0, -zlib.MAX_WBITS, limit)[0]  # many servers send it raw
+        return _inflate(zlib, body, 0, -zlib.MAX_WBITS, limit)[0]  # many servers send it raw
 
 
-def _inflate(body: bytes, start: int, bits: int, limit: int) -> tuple[bytes, int]:
-    """One deflate stream, and where it ends."""
-    if (
-        isal_zlib is not None and bits == _GZIP_BITS
-    ):  # which has a checksum: without one it takes codes that zlib refuses
+def _member(body: bytes, start: int, limit: int) -> tuple[bytes, int]:
+    """One gzip member, and where it ends."""
+    if isal_zlib is not None:  # not for bare deflate: without a checksum it takes codes that zlib refuses
         try:
-            return _inflated(isal_zlib, body, start, bits, limit)
+            return _inflate(isal_zlib, body, start, _GZIP_BITS, limit)
         except TooLarge:
             raise
         except UndecodableBody:
             pass  # it gives a byte less of a stream that is cut, and words of its own: zlib tells
-    return _inflated(zlib, body, start, bits, limit)
+    return _inflate(zlib, body, start, _GZIP_BITS, limit)
 
 
-def _inflated(library: Any, body: bytes, start: int, bits: int, limit: int) -> tuple[bytes, int]:
+def _inflate(library: Any, body: bytes, start: int, bits: int, limit: int) -> tuple[bytes, int]:
+    """One deflate stream, and where it ends."""
     decoder = library.decompressobj(bits)
     out: list[bytes] = []
     size, place = 0, start
